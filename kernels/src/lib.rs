@@ -1,0 +1,21 @@
+//! The inner loops of seekvl on a CPU, over plain slices.
+//!
+//! Activations are `f32` everywhere. Weights are `f32` or `bf16`, row-major `[outputs, inputs]` as checkpoints
+//! store them. All functions check the lengths of their slices and panic on a mismatch, which is a bug of the
+//! caller (`seekvl-nn`), never something that a file can cause.
+
+mod attention;
+mod cpu;
+mod elementwise;
+mod linear;
+mod math;
+mod matrix;
+mod parallel;
+mod simd;
+mod tile;
+
+pub use attention::{Attention, Mask, Rows, attention};
+pub use cpu::{Cpu, Isa};
+pub use elementwise::{gelu_erf, gelu_tanh, layer_norm, rms_norm, silu_mul};
+pub use linear::linear;
+pub use matrix::{Elements, Matrix};

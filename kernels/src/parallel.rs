@@ -1,0 +1,73 @@
+//! The one place where work is spread over threads.
+
+use rayon::prelude::*;
+use std::cell::RefCell;
+use std::marker::PhantomData;
+use std::ops::Range;
+
+/// Work below which waking other threads costs more than it saves, in multiply-adds (some 20 µs on one core).
+const WORTHWHILE: usize = 1 << 20;
+
+/// Calls `task` for each number below `tasks`, on several threads if `work` (roughly, in multiply-adds) is worth it.
+/// Kernels are written so that their results do not depend on it.
+pub(crate) fn for_each(tasks: usize, work: usize, task: impl Fn(usize) + Send + Sync) {
+    if tasks < 2 || work < WORTHWHILE || threads() == 1 {
+        (0..tasks).for_each(task);
+    } else {
+        (0..tasks).into_par_iter().with_max_len(1).for_each(task);
+    }
+}
+
+/// Threads that [`for_each`] may use.
+pub(crate) fn threads() -> usize {
+    rayon::current_num_threads()
+}
+
+/// A slice of which several tasks write distinct parts.
+pub(crate) struct Shared<'a> {
+    start: *mut f32,
+    len: usize,
+    slice: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: only `Shared::part` gives access, and its callers keep the parts apart.
+unsafe impl Sync for Shared<'_> {}
+
+impl<'a> Shared<'a> {
+    pub(crate) fn new(slice: &'a mut [f32]) -> Self {
+        Self { start: slice.as_mut_ptr(), len: slice.len(), slice: PhantomData }
+    }
+
+    /// One part. Panics outside of the slice.
+    ///
+    /// # Safety
+    /// No two parts that are in use at the same time overlap.
+    #[allow(clippy::mut_from_ref, reason = "the caller keeps the parts apart")]
+    #[inline(always)]
+    pub(crate) unsafe fn part(&self, range: Range<usize>) -> &mut [f32] {
+        assert!(range.start <= range.end && range.end <= self.len);
+        // SAFETY: inside of the slice that `self` borrows exclusively, and overlapping no other part.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.end - range.start) }
+    }
+}
+
+/// Numbers in a cache line, on which scratch begins.
+const LINE: usize = 16;
+
+/// Numbers that a thread keeps for the next call: 16 MiB. Larger buffers are freed after use.
+const KEPT: usize = 4 << 20;
+
+/// Runs `body` with a buffer of `len` numbers of no particular value that begins on a cache line. Calls may nest.
+pub(crate) fn with_scratch<T>(len: usize, body: impl FnOnce(&mut [f32]) -> T) -> T {
+    thread_local!(static FREE: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) });
+    let mut buffer = FREE.with_borrow_mut(Vec::pop).unwrap_or_default();
+    if buffer.len() < len + LINE {
+        buffer.resize(len + LINE, 0.0);
+    }
+    let start = buffer.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
+    let result = body(&mut buffer[start..start + len]);
+    if buffer.capacity() <= KEPT {
+        FREE.with_borrow_mut(|free| free.push(buffer));
+    }
+    result
+}

@@ -1,0 +1,129 @@
+//! What both matrix products and attention are made of: packing, and the product of a block with a panel.
+//!
+//! All products are sums over one index, taken in its order in one accumulator for each result. So a result does not
+//! depend, bit for bit, on what other results are computed along with it.
+
+use crate::simd::{Element, Simd};
+
+/// Rows of the left factor that are packed together: a multiple of every [`Simd::ROWS`] and [`Simd::LANES`].
+pub(crate) const BLOCK: usize = 48;
+
+/// Columns of a panel, the right factor: two vectors.
+pub(crate) const fn panel<S: Simd>() -> usize {
+    2 * S::LANES
+}
+
+/// Units in `len` elements.
+pub(crate) const fn units<E: Element>(len: usize) -> usize {
+    len.div_ceil(E::PER_UNIT)
+}
+
+/// Packs `rows` rows of `len` elements that begin `stride` elements from each other in `src`, transposed:
+/// `dst[u * width + r]` is unit `u` of row `r`, and 0 for `r` in `rows..width`. Meanwhile `ahead` is brought to the cache,
+/// in its order: the processor foresees one sequential stream, but not reads from many rows in turn.
+#[inline(always)]
+#[allow(clippy::too_many_arguments, reason = "two matrices, each with its stride")]
+pub(crate) fn pack<S: Simd, E: Element>(
+    s: S,
+    src: &[E],
+    stride: usize,
+    rows: usize,
+    len: usize,
+    dst: &mut [f32],
+    width: usize,
+    ahead: &[E],
+) {
+    const LINE: usize = 64;
+    let mut ahead = ahead.chunks(LINE / size_of::<E>());
+    let whole = rows / S::LANES * S::LANES;
+    let step = S::LANES * E::PER_UNIT;
+    for r in (0..whole).step_by(S::LANES) {
+        let src = &src[r * stride..];
+        for k in (0..=len.saturating_sub(step)).step_by(step).take(len / step) {
+            s.transpose(&src[k..], stride, &mut dst[k / E::PER_UNIT * width + r..], width);
+            for line in ahead.by_ref().take(S::LANES * S::LANES * size_of::<f32>() / LINE) {
+                s.prefetch(line.as_ptr());
+            }
+        }
+        scatter(src, stride, S::LANES, len / step * step, len, &mut dst[r..], width);
+    }
+    if whole < rows {
+        scatter(&src[whole * stride..], stride, rows - whole, 0, len, &mut dst[whole..], width);
+    }
+    if rows < width {
+        for line in dst.chunks_exact_mut(width).take(units::<E>(len)) {
+            line[rows..].fill(0.0);
+        }
+    }
+}
+
+/// [`pack`] from element `from` on, unit by unit.
+fn scatter<E: Element>(src: &[E], stride: usize, rows: usize, from: usize, len: usize, dst: &mut [f32], width: usize) {
+    for r in 0..rows {
+        let row = &src[r * stride..][..len];
+        for (u, unit) in row[from..].chunks(E::PER_UNIT).enumerate() {
+            dst[(from / E::PER_UNIT + u) * width + r] = E::unit(unit);
+        }
+    }
+}
+
+/// `c[r, j] += sum_u x[u, r] · w[u, j]` for `rows` rows and the columns of one panel: `x` is packed `x_width` wide, `w`
+/// is a packed panel, row `r` of `c` begins at `r * c_stride`. `PAIRS` says whether units are pairs of `bf16`.
+#[inline(always)]
+pub(crate) fn multiply<S: Simd, const PAIRS: bool>(
+    s: S,
+    x: &[f32],
+    x_width: usize,
+    rows: usize,
+    w: &[f32],
+    c: &mut [f32],
+    c_stride: usize,
+) {
+    if w.is_empty() {
+        return;
+    }
+    let mut r = 0;
+    while r < rows {
+        let (x, c) = (&x[r..], &mut c[r * c_stride..]);
+        r += match rows - r {
+            12.. if S::ROWS >= 12 => tile::<S, PAIRS, 12>(s, x, x_width, w, c, c_stride),
+            6.. if S::ROWS >= 6 => tile::<S, PAIRS, 6>(s, x, x_width, w, c, c_stride),
+            4.. => tile::<S, PAIRS, 4>(s, x, x_width, w, c, c_stride),
+            2.. => tile::<S, PAIRS, 2>(s, x, x_width, w, c, c_stride),
+            _ => tile::<S, PAIRS, 1>(s, x, x_width, w, c, c_stride),
+        }
+    }
+}
+
+/// [`multiply`] for `R` rows, all of whose results are in registers. Returns `R`.
+#[inline(always)]
+fn tile<S: Simd, const PAIRS: bool, const R: usize>(
+    s: S,
+    x: &[f32],
+    x_width: usize,
+    w: &[f32],
+    c: &mut [f32],
+    c_stride: usize,
+) -> usize {
+    let mut sums = [[s.splat(0.0); 2]; R];
+    for (r, sum) in sums.iter_mut().enumerate() {
+        let c = &c[r * c_stride..][..panel::<S>()];
+        *sum = [s.load(c), s.load(&c[S::LANES..])];
+    }
+    for (u, w) in w.chunks_exact(panel::<S>()).enumerate() {
+        let x = &x[u * x_width..][..R];
+        let w = [s.load(w), s.load(&w[S::LANES..])];
+        for (sum, x) in sums.iter_mut().zip(x) {
+            let x = s.splat(*x);
+            for (sum, w) in sum.iter_mut().zip(w) {
+                *sum = if PAIRS { s.dot_pairs(x, w, *sum) } else { s.fma(x, w, *sum) };
+            }
+        }
+    }
+    for (r, sum) in sums.iter().enumerate() {
+        let c = &mut c[r * c_stride..][..panel::<S>()];
+        s.store(sum[0], c);
+        s.store(sum[1], &mut c[S::LANES..]);
+    }
+    R
+}

@@ -1,0 +1,231 @@
+//! Attention against its definition in f64, for every family of instructions.
+
+mod common;
+
+use common::{bits, config, cpus, random, with_threads};
+use proptest::prelude::*;
+use seekvl_kernels::{Attention, Cpu, Mask, Rows, attention};
+
+/// Queries, keys and values of a case, each with a gap between its rows.
+struct Case {
+    a: Attention,
+    q: Vec<f32>,
+    k: Vec<f32>,
+    v: Vec<f32>,
+    gap: usize,
+}
+
+impl Case {
+    fn new(a: Attention, gap: usize, seed: u64) -> Self {
+        let rows = |seed, count: usize, width: usize| random(seed, count * (width + gap));
+        let q = rows(seed, a.queries, a.heads * a.key_dim);
+        let k = rows(seed ^ 1, a.keys, a.kv_heads * a.key_dim);
+        let v = rows(seed ^ 2, a.keys, a.kv_heads * a.value_dim);
+        Self { a, q, k, v, gap }
+    }
+
+    fn strides(&self) -> [usize; 3] {
+        let a = &self.a;
+        [a.heads * a.key_dim, a.kv_heads * a.key_dim, a.kv_heads * a.value_dim].map(|width| width + self.gap)
+    }
+
+    /// The kernel's result for some of the queries, which see at most the first `keys` keys.
+    fn run(&self, cpu: Cpu, queries: std::ops::Range<usize>, keys: usize) -> Vec<f32> {
+        let [q, k, v] = self.strides();
+        let mask = match self.a.mask {
+            Mask::None => Mask::None,
+            Mask::Causal { first } => Mask::Causal { first: first + queries.start },
+        };
+        let a = Attention { queries: queries.len(), keys, mask, ..self.a };
+        let mut out = vec![f32::NAN; a.queries * a.heads * a.value_dim];
+        let rows = |data, stride| Rows { data, stride };
+        let q = rows(&self.q[queries.start * q..], q);
+        attention(cpu, &a, q, rows(&self.k, k), rows(&self.v, v), &mut out);
+        out
+    }
+
+    fn all(&self, cpu: Cpu) -> Vec<f32> {
+        self.run(cpu, 0..self.a.queries, self.a.keys)
+    }
+
+    fn reference(&self) -> Vec<f64> {
+        let a = &self.a;
+        let [q_stride, k_stride, v_stride] = self.strides();
+        let mut out = Vec::new();
+        for i in 0..a.queries {
+            let seen = match a.mask {
+                Mask::None => a.keys,
+                Mask::Causal { first } => a.keys.min(first + i + 1),
+            };
+            for h in 0..a.heads {
+                let kv = h / (a.heads / a.kv_heads);
+                let q = &self.q[i * q_stride + h * a.key_dim..][..a.key_dim];
+                let score = |j: usize| {
+                    let k = &self.k[j * k_stride + kv * a.key_dim..][..a.key_dim];
+                    f64::from(a.scale) * q.iter().zip(k).map(|(q, k)| f64::from(*q) * f64::from(*k)).sum::<f64>()
+                };
+                let scores: Vec<_> = (0..seen).map(score).collect();
+                let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let weights: Vec<_> = scores.iter().map(|s| (s - max).exp()).collect();
+                let total: f64 = weights.iter().sum();
+                out.extend((0..a.value_dim).map(|c| {
+                    let value = |j: usize| f64::from(self.v[j * v_stride + kv * a.value_dim + c]);
+                    weights.iter().enumerate().map(|(j, w)| w * value(j)).sum::<f64>() / total
+                }));
+            }
+        }
+        out
+    }
+
+    /// Values are of size 1, and so are their means; what is left are the errors of the scores, of size |score| · 2^-24
+    /// times a few, in the exponent.
+    fn check(&self, cpu: Cpu) {
+        for (i, (y, expected)) in self.all(cpu).iter().zip(self.reference()).enumerate() {
+            assert!(
+                (f64::from(*y) - expected).abs() <= 1e-5,
+                "{:?} {:?} at {i}: {y}, not {expected}",
+                cpu.isa(),
+                self.a
+            );
+        }
+    }
+}
+
+fn shape(queries: usize, keys: usize, kv_heads: usize, group: usize, key_dim: usize, value_dim: usize) -> Attention {
+    let scale = 1.0 / (key_dim as f32).sqrt();
+    Attention { queries, keys, heads: kv_heads * group, kv_heads, key_dim, value_dim, scale, mask: Mask::None }
+}
+
+prop_compose! {
+    fn shapes()(
+        queries in 1usize..70,
+        keys in 1usize..300,
+        kv_heads in 1usize..3,
+        group in 1usize..4,
+        key_dim in 1usize..80,
+        value_dim in 1usize..80,
+        causal: bool,
+    ) -> Attention {
+        let (queries, keys) = if cfg!(miri) { (queries % 5 + 1, keys % 20 + 1) } else { (queries, keys) };
+        let a = shape(queries, keys, kv_heads, group, key_dim, value_dim);
+        if causal { Attention { mask: Mask::Causal { first: keys.saturating_sub(queries) }, ..a } } else { a }
+    }
+}
+
+proptest! {
+    #![proptest_config(config(40))]
+
+    #[test]
+    fn is_softmax_attention(a in shapes(), gap in 0usize..40, seed: u64) {
+        for cpu in cpus() {
+            Case::new(a, gap, seed).check(cpu);
+        }
+    }
+
+    #[test]
+    fn chunks_and_threads_do_not_matter(a in shapes(), cut in 0usize..70, seed: u64) {
+        let a = Attention { keys: a.keys.max(a.queries), mask: Mask::Causal { first: a.keys.saturating_sub(a.queries) }, ..a };
+        let cut = cut % a.queries;
+        let case = Case::new(a, 3, seed);
+        for cpu in cpus() {
+            let whole = bits(&case.all(cpu));
+            // The first chunk does not even have the keys of the second.
+            let Mask::Causal { first } = a.mask else { unreachable!() };
+            let mut parts = case.run(cpu, 0..cut, a.keys.min(first + cut));
+            parts.extend(case.run(cpu, cut..a.queries, a.keys));
+            prop_assert_eq!(&whole, &bits(&parts), "{:?}", cpu.isa());
+            if !cfg!(miri) {
+                prop_assert_eq!(&whole, &bits(&with_threads(1, || case.all(cpu))));
+                prop_assert_eq!(&whole, &bits(&with_threads(3, || case.all(cpu))));
+            }
+        }
+    }
+}
+
+/// The shapes of the towers, of decoding, and of latent attention.
+#[test]
+fn real_shapes() {
+    if cfg!(miri) {
+        return;
+    }
+    let causal = Attention { mask: Mask::Causal { first: 100 }, ..shape(200, 300, 2, 1, 128, 128) };
+    for a in [shape(729, 729, 2, 1, 72, 72), shape(1, 2000, 2, 5, 128, 128), shape(3, 500, 1, 16, 576, 512), causal] {
+        for cpu in cpus() {
+            Case::new(a, 7, 1).check(cpu);
+        }
+    }
+}
+
+#[test]
+fn values_can_be_the_front_of_keys() {
+    let a = shape(2, 9, 1, 4, 24, 16);
+    let case = Case::new(a, 0, 3);
+    let front: Vec<_> = case.k.chunks(24).flat_map(|k| &k[..16]).copied().collect();
+    for cpu in cpus() {
+        let mut out = vec![0.0; 2 * 4 * 16];
+        let rows = |data, stride| Rows { data, stride };
+        attention(cpu, &a, rows(&case.q, 96), rows(&case.k, 24), rows(&case.k, 24), &mut out);
+        let separate = Case { v: front.clone(), ..Case::new(a, 0, 3) };
+        assert_eq!(bits(&out), bits(&separate.all(cpu)));
+    }
+}
+
+#[test]
+fn nan_propagates_to_those_who_see_it() {
+    let a = Attention { mask: Mask::Causal { first: 0 }, ..shape(150, 150, 1, 1, 20, 20) };
+    let poison: [fn(&mut Case); 3] =
+        [|c| c.q[70 * 20] = f32::NAN, |c| c.k[70 * 20 + 3] = f32::NAN, |c| c.v[70 * 20] = f32::NAN];
+    for (which, poison) in poison.into_iter().enumerate() {
+        let (clean, mut case) = (Case::new(a, 0, 1), Case::new(a, 0, 1));
+        poison(&mut case);
+        for cpu in cpus() {
+            let (clean, out) = (clean.all(cpu), case.all(cpu));
+            for i in 0..150 {
+                let (row, clean) = (&out[i * 20..][..20], &clean[i * 20..][..20]);
+                match which {
+                    0 if i == 70 => assert!(row.iter().all(|y| y.is_nan())),
+                    1 if i >= 70 => assert!(row.iter().all(|y| y.is_nan())),
+                    2 if i >= 70 => {
+                        assert!(row[0].is_nan() && bits(&row[1..]) == bits(&clean[1..]))
+                    }
+                    _ => assert_eq!(bits(row), bits(clean)),
+                }
+            }
+        }
+    }
+}
+
+/// Scores far apart, all of them huge or -∞ for a whole block, neither overflow nor lose the answer.
+#[test]
+fn extreme_scores() {
+    let a = Attention { scale: 1.0, ..shape(1, 300, 1, 1, 1, 1) };
+    let mut case = Case::new(a, 0, 1);
+    case.q = vec![1.0];
+    for (low, high) in [(-3e38, 80.0), (f32::NEG_INFINITY, 5.0), (-1000.0, 1000.0), (1e30, 3e38)] {
+        case.k = (0..300).map(|j| if j == 200 { high } else { low }).collect();
+        for cpu in cpus() {
+            let y = case.all(cpu)[0];
+            assert_eq!(y, case.v[200], "{:?} {low} {high}", cpu.isa());
+        }
+    }
+    case.k.fill(f32::NEG_INFINITY);
+    for cpu in cpus() {
+        assert!(case.all(cpu)[0].is_nan());
+    }
+}
+
+#[test]
+fn without_keys_there_is_no_answer() {
+    for cpu in cpus() {
+        assert!(Case::new(shape(2, 0, 1, 2, 4, 4), 0, 1).all(cpu).iter().all(|y| y.is_nan()));
+        assert!(Case::new(shape(0, 5, 1, 2, 4, 4), 0, 1).all(cpu).is_empty());
+    }
+}
+
+#[test]
+#[should_panic(expected = "keys of")]
+fn lengths_must_fit() {
+    let rows = |data| Rows { data, stride: 4 };
+    let a = shape(1, 3, 1, 1, 4, 4);
+    attention(Cpu::detect(), &a, rows(&[0.0; 4]), rows(&[0.0; 11]), rows(&[0.0; 12]), &mut [0.0; 4]);
+}
