@@ -1,0 +1,97 @@
+//! Scaled dot-product attention.
+
+use crate::{Error, Result, host};
+use candle_core::{D, DType, Device, Tensor};
+use seekvl_kernels::{Attention, Cpu, Rows};
+
+pub use seekvl_kernels::Mask;
+
+/// Softmax attention: `q` `[queries, heads, key_dim]`, `k` `[keys, kv_heads, key_dim]`, `v` `[keys, kv_heads,
+/// value_dim]`; result `[queries, heads, value_dim]`. `kv_heads` divides `heads`; query head `h` reads key head
+/// `h / (heads / kv_heads)`.
+///
+/// On a CPU the rows of each tensor may lie at any distance (parts of a wider tensor need no copy).
+pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, scale: f32, mask: Mask) -> Result<Tensor> {
+    if !q.device().is_cpu() {
+        return attention_device(q, k, v, scale, mask);
+    }
+    let (queries, heads, key_dim) = q.dims3()?;
+    let (keys, kv_heads, value_dim) = v.dims3()?;
+    if k.dims3()? != (keys, kv_heads, key_dim) || heads % kv_heads != 0 {
+        let [q, k, v] = [q, k, v].map(|x| x.dims().to_vec());
+        return Err(Error::Attention { q, k, v });
+    }
+    let shape = Attention { queries, keys, heads, kv_heads, key_dim, value_dim, scale, mask };
+    let mut out = vec![0f32; queries * heads * value_dim];
+    let (q, k, v) = (rows(q)?, rows(k)?, rows(v)?);
+    let (q_storage, q_layout) = q.storage_and_layout();
+    let (k_storage, k_layout) = k.storage_and_layout();
+    let (v_storage, v_layout) = v.storage_and_layout();
+    let part = |storage, layout: &candle_core::Layout| -> Result<_> {
+        let values = host::cpu(storage)?.as_slice::<f32>()?;
+        Ok((&values[layout.start_offset()..], layout.stride()[0]))
+    };
+    let (q_data, q_stride) = part(&q_storage, q_layout)?;
+    let (k_data, k_stride) = part(&k_storage, k_layout)?;
+    let (v_data, v_stride) = part(&v_storage, v_layout)?;
+    let q_rows = Rows { data: q_data, stride: q_stride };
+    let k_rows = Rows { data: k_data, stride: k_stride };
+    let v_rows = Rows { data: v_data, stride: v_stride };
+    seekvl_kernels::attention(Cpu::detect(), &shape, q_rows, k_rows, v_rows, &mut out);
+    Ok(Tensor::from_vec(out, (queries, heads, value_dim), &Device::Cpu)?)
+}
+
+/// The tensor itself where its heads follow each other in a row, else a contiguous copy.
+fn rows(x: &Tensor) -> Result<Tensor> {
+    let (_, heads, dim) = x.dims3()?;
+    let stride = x.stride();
+    let dense = (dim == 1 || stride[2] == 1) && (heads == 1 || stride[1] == dim);
+    Ok(if dense { x.clone() } else { x.contiguous()? })
+}
+
+fn attention_device(q: &Tensor, k: &Tensor, v: &Tensor, scale: f32, mask: Mask) -> Result<Tensor> {
+    let (queries, heads, _) = q.dims3()?;
+    let (keys, kv_heads, _) = k.dims3()?;
+    let group = heads / kv_heads;
+    let by_head = |x: &Tensor| -> Result<Tensor> {
+        let x = x.transpose(0, 1)?.contiguous()?;
+        let (_, rows, dim) = x.dims3()?;
+        Ok(x.unsqueeze(1)?.broadcast_as((kv_heads, group, rows, dim))?.reshape((heads, rows, dim))?)
+    };
+    let q = q.transpose(0, 1)?.contiguous()?;
+    let mut scores =
+        (q.matmul(&by_head(k)?.transpose(1, 2)?.contiguous()?)? * f64::from(scale))?.to_dtype(DType::F32)?;
+    if let Mask::Causal { first } = mask {
+        let hidden: Vec<f32> = (0..queries)
+            .flat_map(|i| (0..keys).map(move |j| if j > first + i { f32::NEG_INFINITY } else { 0.0 }))
+            .collect();
+        scores = scores.broadcast_add(&Tensor::from_vec(hidden, (1, queries, keys), q.device())?)?;
+    }
+    let weights = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?)?.exp()?;
+    let weights = weights.broadcast_div(&weights.sum_keepdim(D::Minus1)?)?.to_dtype(v.dtype())?;
+    Ok(weights.matmul(&by_head(v)?)?.transpose(0, 1)?.contiguous()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_paths_agree() -> Result<()> {
+        let cpu = &Device::Cpu;
+        let fused = Tensor::randn(0f32, 1f32, (9, 3 * 4 * 6), cpu)?;
+        let part = |i: usize| fused.narrow(1, i * 24, 24)?.reshape((9, 4, 6));
+        let strided = |i: usize| -> Result<Tensor> { Ok(fused.reshape((9, 12, 6))?.narrow(1, i * 4, 4)?) };
+        for mask in [Mask::None, Mask::Causal { first: 0 }] {
+            let a = attention(&strided(0)?, &strided(1)?, &strided(2)?, 0.4, mask)?;
+            let b = attention_device(&part(0)?, &part(1)?, &part(2)?, 0.4, mask)?;
+            assert!((a - b)?.abs()?.max_all()?.to_scalar::<f32>()? < 1e-5);
+        }
+        let q = Tensor::randn(0f32, 1f32, (3, 4, 6), cpu)?;
+        let (k, v) = (Tensor::randn(0f32, 1f32, (8, 2, 6), cpu)?, Tensor::randn(0f32, 1f32, (8, 2, 5), cpu)?);
+        let mask = Mask::Causal { first: 5 };
+        let difference = (attention(&q, &k, &v, 0.5, mask)? - attention_device(&q, &k, &v, 0.5, mask)?)?;
+        assert!(difference.abs()?.max_all()?.to_scalar::<f32>()? < 1e-5);
+        Ok(())
+    }
+}

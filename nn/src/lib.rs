@@ -1,0 +1,42 @@
+//! The layers that seekvl's towers share, and the weights they are made of.
+//!
+//! Activations are candle tensors: `f32` on a CPU, the weights' type on a GPU. This crate alone decides between
+//! `seekvl-kernels` (CPU) and candle (GPU); the models above are written once over its layers.
+//!
+//! - [`Checkpoint`] opens safetensors shards by memory map, [`Loader`] hands out their tensors strictly.
+//! - [`Weight`] is a matrix in the type it is kept in; [`Linear`], [`Embedding`] and [`HeadLinear`] multiply by it.
+//! - [`RmsNorm`], [`LayerNorm`], [`Mlp`], [`GatedMlp`], [`Rotary`] and [`attention`] are the rest.
+//!
+//! The CUDA and Metal paths compile under the features of those names and follow the same formulas, but have not been
+//! run on such a device by this project's tests, which force candle's path on a CPU instead.
+#![deny(unsafe_code)]
+
+mod activation;
+mod attention;
+mod checkpoint;
+mod embedding;
+mod error;
+mod head_linear;
+mod host;
+mod linear;
+mod loader;
+mod mlp;
+mod norm;
+mod rotary;
+mod weight;
+
+pub use activation::Activation;
+pub use attention::{Mask, attention};
+pub use candle_core::{D, DType, Device, Error as TensorError, Tensor};
+pub use checkpoint::{Checkpoint, StoredTensor};
+pub use embedding::Embedding;
+pub use error::{Error, Result};
+pub use head_linear::HeadLinear;
+pub use host::{to_vec, with_slice};
+pub use linear::Linear;
+pub use loader::{Loader, WeightType};
+pub use mlp::{GatedMlp, Mlp};
+pub use norm::{LayerNorm, RmsNorm};
+pub use rotary::{Angles, Pairs, Rotary};
+pub use safetensors::Dtype as StoredDtype;
+pub use weight::Weight;

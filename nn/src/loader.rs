@@ -1,0 +1,222 @@
+//! Handing out the tensors of a checkpoint, strictly.
+
+use crate::weight::Data;
+use crate::{Checkpoint, Embedding, Error, LayerNorm, Linear, Result, RmsNorm, StoredTensor, Weight};
+use candle_core::{DType, Device, Tensor};
+use half::{bf16, f16};
+use safetensors::Dtype;
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The type that matrices are kept in. Norms, biases and routers are `f32` on a CPU whatever this says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WeightType {
+    /// As the checkpoint has them; f16 becomes f32 on a CPU.
+    #[default]
+    AsStored,
+    /// 32-bit floats.
+    F32,
+    /// bfloat16.
+    Bf16,
+    /// 16-bit floats, on a GPU only.
+    F16,
+}
+
+/// A place in a checkpoint's tree of names. Every tensor that it hands out is ticked off; [`Loader::finish`] complains
+/// of those that nobody asked for.
+#[derive(Clone)]
+pub struct Loader {
+    shared: Arc<Shared>,
+    prefix: String,
+}
+
+struct Shared {
+    checkpoint: Arc<Checkpoint>,
+    device: Device,
+    weights: WeightType,
+    used: Mutex<BTreeSet<String>>,
+}
+
+impl Loader {
+    /// The root of a checkpoint's names.
+    ///
+    /// # Errors
+    /// [`Error::HalfOnCpu`] for [`WeightType::F16`] on a CPU.
+    pub fn new(checkpoint: Arc<Checkpoint>, device: Device, weights: WeightType) -> Result<Self> {
+        if weights == WeightType::F16 && device.is_cpu() {
+            return Err(Error::HalfOnCpu);
+        }
+        let shared = Shared { checkpoint, device, weights, used: Mutex::default() };
+        Ok(Self { shared: Arc::new(shared), prefix: String::new() })
+    }
+
+    /// The place `part` below this one.
+    #[must_use]
+    pub fn at(&self, part: impl Display) -> Self {
+        Self { shared: self.shared.clone(), prefix: self.full_name(&part.to_string()) }
+    }
+
+    /// Where the tensors go.
+    pub fn device(&self) -> &Device {
+        &self.shared.device
+    }
+
+    /// Whether the checkpoint has a tensor of this name here.
+    pub fn contains(&self, name: &str) -> bool {
+        self.shared.checkpoint.get(&self.full_name(name)).is_some()
+    }
+
+    /// Ticks off all tensors whose names begin with `prefix` here: present in checkpoints, and of no use.
+    pub fn skip(&self, prefix: &str) {
+        let prefix = self.full_name(prefix);
+        let names = self.shared.checkpoint.tensors().map(|(name, _)| name).filter(|name| name.starts_with(&prefix));
+        self.used().extend(names.map(str::to_owned));
+    }
+
+    /// Complains of tensors that were neither handed out nor skipped.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`].
+    pub fn finish(&self) -> Result<()> {
+        let used = self.used();
+        let checkpoint = &self.shared.checkpoint;
+        let unknown: Vec<_> = checkpoint.tensors().filter(|(name, _)| !used.contains(*name)).collect();
+        let Some((_, first)) = unknown.first() else { return Ok(()) };
+        Err(Error::Unknown {
+            path: checkpoint.path(first).into(),
+            count: unknown.len(),
+            names: unknown.iter().take(3).map(|(name, _)| (*name).to_owned()).collect(),
+        })
+    }
+
+    /// A tensor in the type that activations have: `f32` on a CPU.
+    ///
+    /// # Errors
+    /// Missing, misshapen, or of a type that is not read.
+    pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
+        let (name, stored) = self.take(name, shape)?;
+        let tensor = Tensor::from_vec(self.widen(&name, &stored)?, shape, &Device::Cpu)?;
+        Ok(tensor.to_device(self.device())?.to_dtype(self.activations(&stored))?)
+    }
+
+    /// A matrix. `shape[0]` are its outputs, the product of the rest its inputs (a convolution over patches that do not
+    /// overlap is a matrix too).
+    ///
+    /// # Errors
+    /// As [`Loader::tensor`].
+    pub fn weight(&self, name: &str, shape: &[usize]) -> Result<Weight> {
+        self.weight_as(name, shape, self.shared.weights)
+    }
+
+    /// A matrix kept in `f32` whatever the others are.
+    ///
+    /// # Errors
+    /// As [`Loader::tensor`].
+    pub fn weight_f32(&self, name: &str, shape: &[usize]) -> Result<Weight> {
+        self.weight_as(name, shape, WeightType::F32)
+    }
+
+    fn weight_as(&self, name: &str, shape: &[usize], kept: WeightType) -> Result<Weight> {
+        let (name, stored) = self.take(name, shape)?;
+        let (rows, cols) = (shape[0], shape[1..].iter().product());
+        if !self.device().is_cpu() {
+            let tensor = Tensor::from_vec(self.widen(&name, &stored)?, (rows, cols), &Device::Cpu)?;
+            let dtype = if kept == WeightType::F32 { DType::F32 } else { self.activations(&stored) };
+            return Ok(Weight::device(tensor.to_dtype(dtype)?.to_device(self.device())?, rows, cols));
+        }
+        let (bytes, range) = self.shared.checkpoint.data(&stored);
+        let aligned = |to: usize| (*bytes).as_ref()[range.clone()].as_ptr().addr().is_multiple_of(to);
+        let data = match (stored.dtype, kept) {
+            (Dtype::F32, WeightType::AsStored | WeightType::F32) if aligned(4) => Data::MappedF32(bytes, range),
+            (Dtype::BF16, WeightType::AsStored | WeightType::Bf16) if aligned(2) => Data::MappedBf16(bytes, range),
+            (_, WeightType::Bf16) | (Dtype::BF16, WeightType::AsStored) => {
+                Data::Bf16(self.widen(&name, &stored)?.into_iter().map(bf16::from_f32).collect())
+            }
+            _ => Data::F32(self.widen(&name, &stored)?.into()),
+        };
+        Ok(Weight::host(data, rows, cols))
+    }
+
+    /// `NAME.weight` `[outputs, inputs]` and, where asked for, `NAME.bias` `[outputs]`.
+    ///
+    /// # Errors
+    /// As [`Loader::tensor`].
+    pub fn linear(&self, name: &str, inputs: usize, outputs: usize, bias: bool) -> Result<Linear> {
+        let weight = self.weight(&format!("{name}.weight"), &[outputs, inputs])?;
+        let bias = bias.then(|| self.tensor(&format!("{name}.bias"), &[outputs])).transpose()?;
+        Ok(Linear::new(weight, bias))
+    }
+
+    /// `NAME.weight` `[rows, width]`.
+    ///
+    /// # Errors
+    /// As [`Loader::tensor`].
+    pub fn embedding(&self, name: &str, rows: usize, width: usize) -> Result<Embedding> {
+        Ok(Embedding::new(self.weight(&format!("{name}.weight"), &[rows, width])?))
+    }
+
+    /// `NAME.weight` `[width]`.
+    ///
+    /// # Errors
+    /// As [`Loader::tensor`].
+    pub fn rms_norm(&self, name: &str, width: usize, eps: f32) -> Result<RmsNorm> {
+        Ok(RmsNorm::new(self.tensor(&format!("{name}.weight"), &[width])?, eps))
+    }
+
+    /// `NAME.weight` and `NAME.bias`, both `[width]`.
+    ///
+    /// # Errors
+    /// As [`Loader::tensor`].
+    pub fn layer_norm(&self, name: &str, width: usize, eps: f32) -> Result<LayerNorm> {
+        let weight = self.tensor(&format!("{name}.weight"), &[width])?;
+        Ok(LayerNorm::new(weight, self.tensor(&format!("{name}.bias"), &[width])?, eps))
+    }
+
+    fn full_name(&self, name: &str) -> String {
+        if self.prefix.is_empty() { name.into() } else { format!("{}.{name}", self.prefix) }
+    }
+
+    fn used(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+        self.shared.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, name: &str, shape: &[usize]) -> Result<(String, StoredTensor)> {
+        let name = self.full_name(name);
+        let checkpoint = &self.shared.checkpoint;
+        let Some(stored) = checkpoint.get(&name) else {
+            return Err(Error::Missing { name, files: checkpoint.files() });
+        };
+        let path = || checkpoint.path(stored).into();
+        if stored.shape != shape {
+            return Err(Error::Shape { path: path(), expected: shape.into(), found: stored.shape.clone(), name });
+        }
+        if !matches!(stored.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
+            return Err(Error::UnsupportedType { path: path(), dtype: stored.dtype, name });
+        }
+        self.used().insert(name.clone());
+        Ok((name, stored.clone()))
+    }
+
+    /// All elements as `f32`.
+    fn widen(&self, name: &str, stored: &StoredTensor) -> Result<Vec<f32>> {
+        let checkpoint = &self.shared.checkpoint;
+        let (bytes, range) = checkpoint.data(stored);
+        let bytes = &(*bytes).as_ref()[range];
+        let half = |from: fn([u8; 2]) -> f32| bytes.as_chunks().0.iter().map(|&pair| from(pair)).collect();
+        match stored.dtype {
+            Dtype::F32 => Ok(bytes.as_chunks().0.iter().map(|&quad| f32::from_le_bytes(quad)).collect()),
+            Dtype::F16 => Ok(half(|pair| f16::from_le_bytes(pair).to_f32())),
+            Dtype::BF16 => Ok(half(|pair| bf16::from_le_bytes(pair).to_f32())),
+            dtype => Err(Error::UnsupportedType { name: name.into(), path: checkpoint.path(stored).into(), dtype }),
+        }
+    }
+
+    fn activations(&self, stored: &StoredTensor) -> DType {
+        match (self.device().is_cpu(), self.shared.weights, stored.dtype) {
+            (true, ..) | (_, WeightType::F32, _) | (_, WeightType::AsStored, Dtype::F32) => DType::F32,
+            (_, WeightType::Bf16, _) | (_, WeightType::AsStored, Dtype::BF16) => DType::BF16,
+            (_, WeightType::F16 | WeightType::AsStored, _) => DType::F16,
+        }
+    }
+}
