@@ -1,0 +1,158 @@
+//! The decoder: embeddings, layers of attention and feed-forward, output.
+
+use crate::attention::Attention;
+use crate::feed_forward::FeedForward;
+use crate::{Cache, DecoderSpec, Error, Probe, Result};
+use seekvl_nn::{Angles, DType, Embedding, Linear, Loader, RmsNorm, Rotary, Tensor};
+
+/// A language model's decoder, assembled from the parts that its [`DecoderSpec`] names. It is immutable: one serves many
+/// threads, each with its own [`Cache`]s.
+pub struct Decoder {
+    spec: DecoderSpec,
+    embedding: Embedding,
+    rotary: Rotary,
+    layers: Vec<Layer>,
+    norm: RmsNorm,
+    output: Linear,
+}
+
+/// Rows of one pass that belong to one sequence, and what the decoder keeps of that sequence.
+pub struct Span<'a> {
+    /// How many; at least one.
+    pub rows: usize,
+    /// The sequence so far. The rows' positions follow: `cache.len() .. cache.len() + rows`.
+    pub cache: &'a mut Cache,
+}
+
+impl Decoder {
+    /// Takes the weights from a checkpoint, by the names of Hugging Face's DeepSeek-V2 and LLaMA classes
+    /// (`model.embed_tokens`, `model.layers.0`, ..., `model.norm`, `lm_head`) at the loader's place.
+    ///
+    /// # Errors
+    /// A specification that [`DecoderSpec::check`] refuses; a tensor that is missing, misshapen or of an unread type.
+    pub fn load(loader: &Loader, spec: &DecoderSpec) -> Result<Self> {
+        spec.check()?;
+        let model = loader.at("model");
+        let embedding = model.embedding("embed_tokens", spec.vocab_size, spec.hidden_size)?;
+        let output = if spec.tied_embeddings {
+            loader.skip("lm_head.weight");
+            Linear::new(embedding.table().clone(), None)
+        } else {
+            loader.linear("lm_head", spec.hidden_size, spec.vocab_size, false)?
+        };
+        let layers = model.at("layers");
+        Ok(Self {
+            embedding,
+            rotary: spec.rotary.build(),
+            layers: (0..spec.layers).map(|layer| Layer::load(&layers.at(layer), spec, layer)).collect::<Result<_>>()?,
+            norm: model.rms_norm("norm", spec.hidden_size, spec.rms_eps)?,
+            output,
+            spec: spec.clone(),
+        })
+    }
+
+    /// What it is made of.
+    pub fn spec(&self) -> &DecoderSpec {
+        &self.spec
+    }
+
+    /// An empty cache for one sequence.
+    pub fn new_cache(&self) -> Cache {
+        Cache::new(&self.spec)
+    }
+
+    /// The embeddings of `ids`, `[ids, hidden]`, `f32` on a CPU.
+    ///
+    /// # Errors
+    /// An id outside the vocabulary.
+    pub fn embed(&self, ids: &[u32]) -> Result<Tensor> {
+        Ok(self.embedding.forward(ids)?)
+    }
+
+    /// Runs the packed rows `embeds` `[sum of the spans' rows, hidden]`, each span's after the ones before, and appends
+    /// them to the spans' caches. Returns the hidden states after the final norm, of the shape of `embeds`.
+    ///
+    /// A row's result does not depend on the other spans, nor on how its sequence was cut into passes, bit for bit.
+    ///
+    /// # Errors
+    /// Rows that the spans do not add up to, a sequence beyond the context, a cache of another decoder. The caches'
+    /// sequences are then as before.
+    pub fn forward(&self, embeds: &Tensor, spans: &mut [Span<'_>], probe: &mut dyn Probe) -> Result<Tensor> {
+        let positions = self.positions(embeds, spans)?;
+        let angles = self.rotary.angles(&positions);
+        let mut hidden = embeds.clone();
+        for (index, layer) in self.layers.iter().enumerate() {
+            hidden = layer.forward(&hidden, &angles, index, spans, probe)?;
+            probe.hidden(index, &hidden);
+        }
+        for span in spans {
+            span.cache.advance(span.rows);
+        }
+        let hidden = self.norm.forward(&hidden)?;
+        probe.normed(&hidden);
+        Ok(hidden)
+    }
+
+    /// The logits of the next token, `[n, vocabulary]` in `f32`, of `hidden` `[n, hidden]` as [`Decoder::forward`]
+    /// returns them. They cost a product with the whole output layer, so pass only the rows that are wanted.
+    ///
+    /// # Errors
+    /// If the tensor is of another width.
+    pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
+        self.check_width(hidden)?;
+        Ok(self.output.forward(hidden)?.to_dtype(DType::F32)?)
+    }
+
+    /// Checks the arguments of a pass, and gives the position of each row.
+    fn positions(&self, embeds: &Tensor, spans: &[Span<'_>]) -> Result<Vec<usize>> {
+        let rows = self.check_width(embeds)?;
+        let spanned = spans.iter().fold(0usize, |sum, span| sum.saturating_add(span.rows));
+        if rows != spanned || spans.iter().any(|span| span.rows == 0) {
+            return Err(Error::Spans { rows, spans: spans.iter().map(|span| span.rows).collect() });
+        }
+        for span in spans {
+            span.cache.check(&self.spec, span.rows)?;
+        }
+        Ok(spans.iter().flat_map(|span| span.cache.len()..span.cache.len() + span.rows).collect())
+    }
+
+    /// The number of rows, each of which must be a hidden state.
+    fn check_width(&self, rows: &Tensor) -> Result<usize> {
+        match *rows.dims() {
+            [count, width] if width == self.spec.hidden_size && count > 0 => Ok(count),
+            _ => Err(Error::Rows { found: rows.dims().to_vec(), hidden: self.spec.hidden_size }),
+        }
+    }
+}
+
+/// One decoder layer: attention, then feed-forward, each behind a norm and added to the residual stream.
+struct Layer {
+    input_norm: RmsNorm,
+    attention: Attention,
+    middle_norm: RmsNorm,
+    feed_forward: FeedForward,
+}
+
+impl Layer {
+    fn load(loader: &Loader, spec: &DecoderSpec, layer: usize) -> Result<Self> {
+        let norm = |name| loader.rms_norm(name, spec.hidden_size, spec.rms_eps);
+        Ok(Self {
+            input_norm: norm("input_layernorm")?,
+            attention: Attention::load(&loader.at("self_attn"), spec)?,
+            middle_norm: norm("post_attention_layernorm")?,
+            feed_forward: FeedForward::load(&loader.at("mlp"), spec.hidden_size, spec.feed_forward(layer))?,
+        })
+    }
+
+    fn forward(
+        &self,
+        x: &Tensor,
+        angles: &Angles,
+        layer: usize,
+        spans: &mut [Span<'_>],
+        probe: &mut dyn Probe,
+    ) -> Result<Tensor> {
+        let x = (x + self.attention.forward(&self.input_norm.forward(x)?, angles, layer, spans)?)?;
+        Ok((&x + self.feed_forward.forward(&self.middle_norm.forward(&x)?, layer, probe)?)?)
+    }
+}

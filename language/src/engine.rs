@@ -1,0 +1,245 @@
+//! Generation of a batch of answers.
+//!
+//! Each step is one pass of packed rows through the decoder: first the prompts, in chunks if asked, then one row for
+//! every answer that is not finished. Answers begin and end independently of each other, and each is the same as if it
+//! were alone.
+
+mod answer;
+mod request;
+
+pub use request::{Cancel, Completed, Event, FinishReason, GenerationOptions, Request, Timings, Token};
+
+use crate::{Cache, Decoder, Error, Result, Span, TokenSequence, Tokenizer};
+use answer::Answer;
+use seekvl_nn::Tensor;
+use std::collections::VecDeque;
+use std::num::NonZeroUsize;
+use std::time::Instant;
+
+/// Generates answers with a decoder and its tokenizer.
+#[derive(Clone, Copy)]
+pub struct Engine<'m> {
+    decoder: &'m Decoder,
+    tokenizer: &'m Tokenizer,
+    prefill_chunk: Option<NonZeroUsize>,
+}
+
+impl<'m> Engine<'m> {
+    /// Prompts of a batch go through the decoder in one pass.
+    pub fn new(decoder: &'m Decoder, tokenizer: &'m Tokenizer) -> Self {
+        Self { decoder, tokenizer, prefill_chunk: None }
+    }
+
+    /// Lets at most `rows` positions of prompts through the decoder at once, whatever sequences they belong to. That
+    /// bounds the memory for activations and changes nothing else. 0 is no limit.
+    pub fn prefill_chunk(self, rows: usize) -> Self {
+        Self { prefill_chunk: NonZeroUsize::new(rows), ..self }
+    }
+
+    /// Checks the requests. The work is done as the [`Generation`] is iterated over.
+    ///
+    /// # Errors
+    /// A prompt that is empty, longer than the context, or no longer than its cache; inserted rows of a wrong width;
+    /// an empty stop string.
+    pub fn start(&self, requests: Vec<Request>, cancel: Cancel) -> Result<Generation<'m>> {
+        let slots = requests.into_iter().enumerate().map(|(sequence, request)| self.slot(sequence, request));
+        let slots: Vec<Slot<'m>> = slots.collect::<Result<_>>()?;
+        let mut events = VecDeque::new();
+        for (sequence, slot) in slots.iter().enumerate() {
+            if let Some(finish) = slot.answer.finish {
+                events.push_back(Event { sequence, delta: String::new(), token: None, finish: Some(finish) });
+            }
+        }
+        Ok(Generation { engine: *self, cancel, slots, events, failed: false, error: None })
+    }
+
+    fn slot(&self, sequence: usize, request: Request) -> Result<Slot<'m>> {
+        let Request { prompt, options, cache } = request;
+        let spec = self.decoder.spec();
+        let cache = cache.unwrap_or_else(|| self.decoder.new_cache());
+        if prompt.is_empty() {
+            return Err(Error::EmptyPrompt { sequence });
+        }
+        let Some(room) = spec.max_positions.checked_sub(prompt.len()) else {
+            return Err(Error::PromptTooLong { sequence, prompt: prompt.len(), context: spec.max_positions });
+        };
+        if cache.len() >= prompt.len() {
+            return Err(Error::CacheTooLong { sequence, cached: cache.len(), prompt: prompt.len() });
+        }
+        let widths = prompt.inserts().iter().map(|insert| insert.rows().dims()[1]);
+        if let Some(found) = widths.into_iter().find(|&width| width != spec.hidden_size) {
+            return Err(Error::InsertWidth { found, hidden_size: spec.hidden_size });
+        }
+        let answer = Answer::new(self.tokenizer, prompt.ids(), options, room)?;
+        Ok(Slot { cached_tokens: cache.len(), prompt, cache, answer, timings: Timings::default() })
+    }
+}
+
+/// One sequence of the batch.
+struct Slot<'m> {
+    prompt: TokenSequence,
+    cached_tokens: usize,
+    /// Holds the positions that went through the decoder.
+    cache: Cache,
+    answer: Answer<'m>,
+    timings: Timings,
+}
+
+impl Slot<'_> {
+    fn is_live(&self) -> bool {
+        self.answer.finish.is_none()
+    }
+
+    /// Positions of the prompt that have not gone through the decoder.
+    fn unread(&self) -> usize {
+        self.prompt.len().saturating_sub(self.cache.len())
+    }
+
+    fn complete(self) -> Completed {
+        Completed {
+            tokens: self.answer.tokens,
+            text: self.answer.text,
+            finish: self.answer.finish.unwrap_or(FinishReason::Cancelled),
+            prompt_tokens: self.prompt.len(),
+            cached_tokens: self.cached_tokens,
+            timings: self.timings,
+            cache: self.cache,
+        }
+    }
+}
+
+/// Answers in the making: an iterator over what happens, step by step, until every answer is finished.
+///
+/// It ends after an error, as it does when it is cancelled; [`into_completed`](Self::into_completed) then still gives
+/// what there is of the answers.
+pub struct Generation<'m> {
+    engine: Engine<'m>,
+    cancel: Cancel,
+    slots: Vec<Slot<'m>>,
+    events: VecDeque<Event>,
+    failed: bool,
+    /// What made it fail, until it is told.
+    error: Option<Error>,
+}
+
+impl Iterator for Generation<'_> {
+    type Item = Result<Event>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Some(Ok(event));
+            }
+            if let Some(error) = self.error.take() {
+                return Some(Err(error));
+            }
+            if self.failed || !self.slots.iter().any(Slot::is_live) {
+                return None;
+            }
+            if self.cancel.is_cancelled() {
+                self.end_all();
+            } else if let Err(error) = self.step() {
+                self.failed = true;
+                self.error = Some(error);
+            }
+        }
+    }
+}
+
+impl Generation<'_> {
+    /// Runs to the end; the answers in the order of the requests.
+    ///
+    /// # Errors
+    /// Whatever the decoder or the sampler trips over, such as [`Error::NonFiniteLogits`].
+    pub fn finish(mut self) -> Result<Vec<Completed>> {
+        for event in &mut self {
+            event?;
+        }
+        Ok(self.into_completed())
+    }
+
+    /// The answers as they stand, in the order of the requests. Those that are not finished count as cancelled.
+    pub fn into_completed(mut self) -> Vec<Completed> {
+        self.end_all();
+        self.slots.into_iter().map(Slot::complete).collect()
+    }
+
+    fn end_all(&mut self) {
+        for (sequence, slot) in self.slots.iter_mut().enumerate().filter(|(_, slot)| slot.is_live()) {
+            let finish = FinishReason::Cancelled;
+            let delta = slot.answer.end(finish);
+            self.events.push_back(Event { sequence, delta, token: None, finish: Some(finish) });
+        }
+    }
+
+    /// One pass through the decoder, and the tokens that come of it.
+    fn step(&mut self) -> Result<()> {
+        let started = Instant::now();
+        let reads = self.slots.iter().any(|slot| slot.is_live() && slot.unread() > 0);
+        let (rows, embeds) = if reads { self.prompt_rows()? } else { self.answer_rows()? };
+
+        let taking_part = self.slots.iter_mut().zip(&rows).filter(|(_, rows)| **rows > 0);
+        let mut spans: Vec<Span<'_>> = taking_part.map(|(slot, &rows)| Span { rows, cache: &mut slot.cache }).collect();
+        let hidden = self.engine.decoder.forward(&embeds, &mut spans, &mut ())?;
+        self.sample(&rows, &hidden)?;
+
+        let time = started.elapsed();
+        for (slot, _) in self.slots.iter_mut().zip(&rows).filter(|(_, rows)| **rows > 0) {
+            *(if reads { &mut slot.timings.prefill } else { &mut slot.timings.decode }) += time;
+        }
+        Ok(())
+    }
+
+    /// The next chunk of the prompts: how many rows of each sequence, and their embeddings, packed.
+    fn prompt_rows(&self) -> Result<(Vec<usize>, Tensor)> {
+        let mut budget = self.engine.prefill_chunk.map_or(usize::MAX, NonZeroUsize::get);
+        let mut embeds = Vec::new();
+        let mut rows = vec![0; self.slots.len()];
+        for (slot, rows) in self.slots.iter().zip(&mut rows).filter(|(slot, _)| slot.is_live()) {
+            *rows = slot.unread().min(budget);
+            budget -= *rows;
+            if *rows > 0 {
+                let start = slot.cache.len();
+                embeds.push(slot.prompt.embeddings(self.engine.decoder, start..start + *rows)?);
+            }
+        }
+        Ok((rows, Tensor::cat(&embeds, 0)?))
+    }
+
+    /// The newest token of every answer that goes on: one row for each, and their embeddings.
+    fn answer_rows(&self) -> Result<(Vec<usize>, Tensor)> {
+        let live = |slot: &&Slot<'_>| slot.is_live();
+        let ids: Vec<u32> =
+            self.slots.iter().filter(live).filter_map(|slot| Some(slot.answer.tokens.last()?.id)).collect();
+        let rows = self.slots.iter().map(|slot| usize::from(slot.is_live())).collect();
+        Ok((rows, self.engine.decoder.embed(&ids)?))
+    }
+
+    /// A token for every sequence of the pass that has read its whole prompt.
+    fn sample(&mut self, rows: &[usize], hidden: &Tensor) -> Result<()> {
+        let (mut end, mut sequences, mut last) = (0, Vec::new(), Vec::new());
+        for (sequence, &rows) in rows.iter().enumerate().filter(|(_, rows)| **rows > 0) {
+            end += rows;
+            if self.slots[sequence].unread() == 0 {
+                sequences.push(sequence);
+                last.push(hidden.narrow(0, end - 1, 1)?);
+            }
+        }
+        if last.is_empty() {
+            return Ok(());
+        }
+        let last = Tensor::cat(&last, 0)?;
+        let logits = seekvl_nn::to_vec(&self.engine.decoder.logits(&last)?)?;
+        let vocab = logits.len() / sequences.len();
+        for (index, sequence) in sequences.into_iter().enumerate() {
+            let slot = &mut self.slots[sequence];
+            let (token, delta) = slot.answer.advance(&logits[index * vocab..(index + 1) * vocab])?;
+            let finish = slot.answer.finish;
+            if finish == Some(FinishReason::Repetition) {
+                slot.cache.truncate(slot.prompt.len() + slot.answer.tokens.len());
+            }
+            self.events.push_back(Event { sequence, delta, token: Some(token), finish });
+        }
+        Ok(())
+    }
+}

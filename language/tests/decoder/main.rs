@@ -1,0 +1,7 @@
+//! The decoder and its specification.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bad_input;
+mod passes;
+mod reference;
+mod spec;
