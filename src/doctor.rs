@@ -1,0 +1,349 @@
+//! Checks this build, on this machine, against what the original implementation computed.
+//!
+//! A reference directory holds checkpoints in Hugging Face layout, each with `golden.json` and `golden.safetensors`:
+//! requests, and the original's values at every stage between the messages and the answer's text. Beside them there may be
+//! `tiling.json`, `preprocess.json` and `templates.json`, which need no weights. `tests/reference/README.md` in this
+//! project's repository describes the form.
+//!
+//! The error of a stage is the largest difference of any value as a share of the largest expected magnitude; of tokens,
+//! ids and pixels it is the share that differs.
+
+mod checkpoint;
+mod golden;
+mod set;
+
+use crate::{Error, Result};
+use seekvl_nn::{Device, WeightType};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// How to check.
+#[derive(Clone, Debug)]
+pub struct DoctorOptions {
+    /// The type that weights are kept in. Other than with f32 (the references' own type), expert choices and greedy tokens
+    /// are shown and not judged, since a rounded weight may rightly tip them.
+    pub weights: WeightType,
+    /// Where the model runs.
+    pub device: Device,
+}
+
+impl Default for DoctorOptions {
+    fn default() -> Self {
+        Self { weights: WeightType::AsStored, device: Device::Cpu }
+    }
+}
+
+impl DoctorOptions {
+    /// The largest error of computed values.
+    fn tolerance(&self) -> f64 {
+        match self.weights {
+            WeightType::AsStored | WeightType::F32 => 1e-4,
+            // bf16 keeps 8 bits: 0.4 % in each product, and these models are a few layers deep.
+            WeightType::Bf16 => 0.1,
+            WeightType::F16 => 0.02,
+        }
+    }
+
+    fn is_exact(&self) -> bool {
+        matches!(self.weights, WeightType::AsStored | WeightType::F32)
+    }
+}
+
+/// A place between the messages and the text, in the order in which data pass them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Stage {
+    /// Tile grids by picture size.
+    Tiling,
+    /// Decoded and tiled pictures.
+    Preprocessing,
+    /// Conversations to token ids.
+    Templates,
+    /// Text to ids and back.
+    Tokenizer,
+    /// The ids of a request's prompt.
+    Tokens,
+    /// The tile grids of a request's pictures.
+    Tiles,
+    /// The pixels of all views.
+    Pixels,
+    /// Normalised pixels.
+    PixelValues,
+    /// Patches with positions.
+    VisionEmbed,
+    /// The output of a block of the vision tower.
+    VisionBlock(usize),
+    /// The vision tower's output.
+    Vision,
+    /// Visual tokens.
+    Projector,
+    /// What the language model is given.
+    InputsEmbeds,
+    /// A place in a layer of the language model.
+    Layer(usize, LayerPart),
+    /// The final norm.
+    HiddenNorm,
+    /// The logits.
+    Logits,
+    /// The distribution that a token is drawn from.
+    Sampling,
+    /// The answer, taking the most probable token each time.
+    Greedy,
+    /// The answer's text.
+    Text,
+    /// The answer with a repetition penalty.
+    Penalty,
+    /// The answer, with the prompt in chunks.
+    Chunked,
+    /// The answers of a batch.
+    Batch,
+}
+
+/// A place in a layer of the language model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LayerPart {
+    /// The experts that it sends each token to.
+    Experts,
+    /// The weights of these experts' outputs.
+    ExpertWeights,
+    /// Its output.
+    Output,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self {
+            Stage::Tiling => "tiling",
+            Stage::Preprocessing => "preprocessing",
+            Stage::Templates => "templates",
+            Stage::Tokenizer => "tokenizer",
+            Stage::Tokens => "tokens",
+            Stage::Tiles => "tiles",
+            Stage::Pixels => "pixels",
+            Stage::PixelValues => "pixel values",
+            Stage::VisionEmbed => "vision embed",
+            Stage::VisionBlock(i) => return write!(f, "vision block {i}"),
+            Stage::Vision => "vision",
+            Stage::Projector => "projector",
+            Stage::InputsEmbeds => "input embeddings",
+            Stage::Layer(i, LayerPart::Experts) => return write!(f, "layer {i} experts"),
+            Stage::Layer(i, LayerPart::ExpertWeights) => return write!(f, "layer {i} expert weights"),
+            Stage::Layer(i, LayerPart::Output) => return write!(f, "layer {i} output"),
+            Stage::HiddenNorm => "final norm",
+            Stage::Logits => "logits",
+            Stage::Sampling => "sampling",
+            Stage::Greedy => "greedy tokens",
+            Stage::Text => "text",
+            Stage::Penalty => "repetition penalty",
+            Stage::Chunked => "chunked prefill",
+            Stage::Batch => "batch",
+        };
+        f.write_str(name)
+    }
+}
+
+impl Serialize for Stage {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// All checks of one stage.
+#[derive(Clone, Debug, Serialize)]
+pub struct StageReport {
+    /// The stage.
+    pub stage: Stage,
+    /// How often it was checked.
+    pub checks: usize,
+    /// The largest error.
+    pub error: f64,
+    /// The largest that passes; `None` where the stage is shown and not judged.
+    pub bound: Option<f64>,
+    /// Whether all checks passed.
+    pub passed: bool,
+    /// The request with the largest error, and what differs there, where something does.
+    pub note: Option<String>,
+}
+
+/// The stages of one part of a reference: a checkpoint, or the files beside the checkpoints.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct PartReport {
+    /// The checkpoint's directory, or `.` for the files beside them.
+    pub name: String,
+    /// In the order of [`Stage`].
+    pub stages: Vec<StageReport>,
+    /// Why it was not checked, if it was not.
+    pub skipped: Option<String>,
+}
+
+/// What came of a check.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The parts, checkpoints in the order of their names.
+    pub parts: Vec<PartReport>,
+}
+
+impl Report {
+    /// Whether every stage that was checked passed.
+    pub fn passed(&self) -> bool {
+        self.first_failure().is_none()
+    }
+
+    /// The first stage that diverges, with the name of its part.
+    pub fn first_failure(&self) -> Option<(&str, &StageReport)> {
+        let stages = self.parts.iter().flat_map(|part| part.stages.iter().map(|stage| (part.name.as_str(), stage)));
+        stages.into_iter().find(|(_, stage)| !stage.passed)
+    }
+}
+
+/// Checks a reference directory: one checkpoint with its golden files, or a directory of such checkpoints. Checkpoints of
+/// systems that this version does not run are named as skipped.
+///
+/// # Errors
+/// [`Error::NoReference`] if there is nothing to check; a file that is damaged; a checkpoint that does not load.
+pub fn run(dir: &Path, options: &DoctorOptions) -> Result<Report> {
+    let mut parts = Vec::new();
+    if dir.join(golden::JSON).is_file() {
+        parts.push(checkpoint::check(dir, options)?);
+    } else {
+        parts.extend(set::check(dir)?);
+        for checkpoint in checkpoints(dir)? {
+            parts.push(if checkpoint::is_known(&checkpoint)? {
+                checkpoint::check(&checkpoint, options)?
+            } else {
+                let skipped = Some("a system that this version does not run".into());
+                PartReport { name: name(&checkpoint), skipped, ..PartReport::default() }
+            });
+        }
+    }
+    if parts.iter().all(|part| part.stages.is_empty()) {
+        return Err(Error::NoReference { dir: dir.into() });
+    }
+    Ok(Report { parts })
+}
+
+fn checkpoints(dir: &Path) -> Result<Vec<PathBuf>> {
+    let failed = |source| Error::Read { path: dir.into(), source };
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.join(golden::JSON).is_file() {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn name(dir: &Path) -> String {
+    dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy().into_owned()
+}
+
+/// Gathers the checks of one part.
+struct Notebook {
+    tolerance: f64,
+    is_exact: bool,
+    stages: BTreeMap<Stage, StageReport>,
+}
+
+impl Notebook {
+    fn new(options: &DoctorOptions) -> Self {
+        Self { tolerance: options.tolerance(), is_exact: options.is_exact(), stages: BTreeMap::new() }
+    }
+
+    fn into_report(self, name: String) -> PartReport {
+        PartReport { name, stages: self.stages.into_values().collect(), skipped: None }
+    }
+
+    /// Computed values against expected ones.
+    fn values(&mut self, stage: Stage, request: &str, got: &[f32], expected: &[f32]) {
+        let error = if got.len() == expected.len() { relative_error(got, expected) } else { f64::INFINITY };
+        let note = || format!("{request}: {} values, {} expected", got.len(), expected.len());
+        let note = if got.len() == expected.len() { request.to_owned() } else { note() };
+        self.add(stage, error, Some(self.tolerance), note);
+    }
+
+    /// Things that are the same or not, whatever the type of the weights.
+    fn same<T: PartialEq>(&mut self, stage: Stage, request: &str, got: &[T], expected: &[T]) {
+        self.add(stage, share_of_differences(got, expected), Some(0.0), difference(request, got, expected));
+    }
+
+    /// As [`Notebook::same`], for choices that rounded weights may tip.
+    fn chosen<T: PartialEq>(&mut self, stage: Stage, request: &str, got: &[T], expected: &[T]) {
+        let bound = self.is_exact.then_some(0.0);
+        self.add(stage, share_of_differences(got, expected), bound, difference(request, got, expected));
+    }
+
+    fn add(&mut self, stage: Stage, error: f64, bound: Option<f64>, note: String) {
+        // A comparison that is false for NaN too.
+        let passed = bound.is_none_or(|bound| error <= bound);
+        let new = StageReport { stage, checks: 0, error: 0.0, bound, passed: true, note: None };
+        let report = self.stages.entry(stage).or_insert(new);
+        report.checks += 1;
+        report.passed &= passed;
+        if error > report.error || error.is_nan() {
+            report.error = error;
+            report.note = Some(note);
+        }
+    }
+}
+
+fn relative_error(got: &[f32], expected: &[f32]) -> f64 {
+    let largest = expected.iter().fold(0f32, |largest, value| largest.max(value.abs()));
+    let mut worst = 0f32;
+    for (got, expected) in got.iter().zip(expected) {
+        let difference = (got - expected).abs();
+        if difference.is_nan() {
+            return f64::NAN;
+        }
+        worst = worst.max(difference);
+    }
+    if worst == 0.0 { 0.0 } else { f64::from(worst) / f64::from(largest) }
+}
+
+fn share_of_differences<T: PartialEq>(got: &[T], expected: &[T]) -> f64 {
+    let length = got.len().max(expected.len());
+    let same = got.iter().zip(expected).filter(|(got, expected)| got == expected).count();
+    if length == 0 { 0.0 } else { (length - same) as f64 / length as f64 }
+}
+
+fn difference<T: PartialEq>(request: &str, got: &[T], expected: &[T]) -> String {
+    let first = got.iter().zip(expected).position(|(got, expected)| got != expected);
+    let first = first.unwrap_or_else(|| got.len().min(expected.len()));
+    format!("{request}: from place {first} of {}", expected.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nan_a_missing_value_and_a_large_error_do_not_pass() {
+        let options = DoctorOptions::default();
+        let failing: [(&[f32], &[f32]); 4] =
+            [(&[f32::NAN], &[1.]), (&[1.], &[1., 2.]), (&[1.1], &[1.]), (&[1.], &[0.])];
+        for (got, expected) in failing {
+            let mut notebook = Notebook::new(&options);
+            notebook.values(Stage::Vision, "request", &[1.], &[1.]);
+            notebook.values(Stage::Vision, "request", got, expected);
+            let report = Report { parts: vec![notebook.into_report("part".into())] };
+            assert!(!report.passed(), "{got:?} {expected:?}");
+        }
+        let mut notebook = Notebook::new(&options);
+        notebook.values(Stage::Vision, "request", &[1.00001, -5.], &[1., -5.]);
+        assert!(Report { parts: vec![notebook.into_report("part".into())] }.passed());
+    }
+
+    #[test]
+    fn the_first_stage_on_the_way_is_named_whichever_was_checked_first() {
+        let mut notebook = Notebook::new(&DoctorOptions::default());
+        notebook.same(Stage::Greedy, "a", &[1, 2], &[1, 3]);
+        notebook.same(Stage::Tokens, "b", &[1, 2, 3], &[1, 2]);
+        notebook.same(Stage::Tokenizer, "b", &[1], &[1]);
+        let report = Report { parts: vec![notebook.into_report("part".into())] };
+        let (_, stage) = report.first_failure().unwrap();
+        assert_eq!((stage.stage, stage.note.as_deref()), (Stage::Tokens, Some("b: from place 2 of 2")));
+    }
+}

@@ -1,0 +1,193 @@
+//! What a model is, from its configuration and the headers of its weights.
+
+use crate::Result;
+use crate::config::ModelSpec;
+use crate::files::ModelFiles;
+use seekvl_language::AttentionSpec;
+use seekvl_nn::Checkpoint;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// What a model is. Everything that serializes as a number is a count, in bytes where the name says so.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ModelInfo {
+    /// Its directory.
+    pub directory: PathBuf,
+    /// The architecture.
+    pub system: &'static str,
+    /// The vision tower.
+    pub vision: VisionInfo,
+    /// The projector and the layout of images.
+    pub projector: ProjectorInfo,
+    /// The language model.
+    pub language: LanguageInfo,
+    /// Weights of each part as the configuration has them.
+    pub parameters: ParameterInfo,
+    /// What the files hold, by the type of their elements.
+    pub stored: BTreeMap<String, StoredInfo>,
+    /// Number of safetensors files.
+    pub files: usize,
+}
+
+/// The vision tower.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct VisionInfo {
+    /// Side of a tile in pixels.
+    pub tile_size: usize,
+    /// Side of a patch in pixels.
+    pub patch_size: usize,
+    /// Patches of a tile.
+    pub patches: usize,
+    /// Width of the stream.
+    pub width: usize,
+    /// Number of blocks.
+    pub layers: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Width inside the feed-forward layers.
+    pub mlp: usize,
+    /// Most local tiles of an image.
+    pub max_tiles: u64,
+}
+
+/// The projector and the layout of images.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ProjectorInfo {
+    /// Patches joined along each side.
+    pub downsample: usize,
+    /// Linear layers.
+    pub depth: usize,
+    /// Visual tokens of a view.
+    pub tokens_per_view: usize,
+    /// Tokens of an image that is not cut into tiles.
+    pub least_image_tokens: usize,
+}
+
+/// The language model.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LanguageInfo {
+    /// Rows of the embedding table.
+    pub vocab_size: usize,
+    /// Width of the stream.
+    pub hidden_size: usize,
+    /// Decoder layers.
+    pub layers: usize,
+    /// `grouped` or `latent`.
+    pub attention: &'static str,
+    /// Query heads.
+    pub heads: usize,
+    /// Layers with a mixture of experts.
+    pub sparse_layers: usize,
+    /// Experts of such a layer.
+    pub experts: usize,
+    /// Experts that a token is sent to.
+    pub experts_per_token: usize,
+    /// Most tokens of prompt and answer.
+    pub context: usize,
+    /// Bytes that a CPU's cache holds for each token.
+    pub cache_bytes_per_token: usize,
+}
+
+/// Numbers of weights.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ParameterInfo {
+    /// Of the vision tower, its unused pooling left out.
+    pub vision: usize,
+    /// Of the projector.
+    pub projector: usize,
+    /// Of the language model.
+    pub language: u64,
+    /// Of the language model, those that one token is multiplied by.
+    pub language_per_token: u64,
+    /// All.
+    pub total: u64,
+}
+
+/// Tensors of one type.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct StoredInfo {
+    /// How many tensors.
+    pub tensors: usize,
+    /// Their elements.
+    pub elements: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// Looks at a model without reading a weight.
+///
+/// # Errors
+/// A configuration that makes no sense, or a weights file whose header is damaged or that is cut short.
+pub fn inspect(files: &ModelFiles) -> Result<ModelInfo> {
+    let spec = ModelSpec::read(files)?;
+    let checkpoint = Checkpoint::open(&files.shards)?;
+    let mut stored = BTreeMap::<String, StoredInfo>::new();
+    for (_, tensor) in checkpoint.tensors() {
+        let info = stored.entry(format!("{:?}", tensor.dtype)).or_default();
+        info.tensors += 1;
+        info.elements += tensor.elements() as u64;
+        info.bytes += tensor.bytes() as u64;
+    }
+    let (language, parameters) = (spec.language.parameters(), spec.parameters());
+    Ok(ModelInfo {
+        directory: files.dir.clone(),
+        system: "DeepSeek-VL2",
+        vision: vision(&spec),
+        projector: ProjectorInfo {
+            downsample: spec.projector.downsample,
+            depth: spec.projector.depth,
+            tokens_per_view: spec.layout.side * spec.layout.side,
+            least_image_tokens: spec.layout.slots(1, 1),
+        },
+        language: language_info(&spec),
+        parameters: ParameterInfo {
+            vision: spec.vision.parameters(),
+            projector: spec.projector.parameters(),
+            language: language.total,
+            language_per_token: language.active,
+            total: parameters.total,
+        },
+        stored,
+        files: files.shards.len(),
+    })
+}
+
+fn vision(spec: &ModelSpec) -> VisionInfo {
+    let vision = &spec.vision;
+    let side = u64::from(spec.tiling.tile_size());
+    let tiles = |size: &seekvl_vision::Resolution| u64::from(size.width) * u64::from(size.height) / (side * side);
+    VisionInfo {
+        tile_size: vision.image_size,
+        patch_size: vision.patch_size,
+        patches: vision.patches(),
+        width: vision.width,
+        layers: vision.layers,
+        heads: vision.heads,
+        mlp: vision.mlp,
+        max_tiles: spec.tiling.candidates().iter().map(tiles).max().unwrap_or(1),
+    }
+}
+
+fn language_info(spec: &ModelSpec) -> LanguageInfo {
+    let language = &spec.language;
+    let (attention, heads) = match language.attention {
+        AttentionSpec::Grouped { heads, .. } => ("grouped", heads),
+        AttentionSpec::Latent { heads, .. } => ("latent", heads),
+    };
+    let is_sparse =
+        |layer: &usize| matches!(language.feed_forward(*layer), seekvl_language::FeedForwardSpec::Sparse(_));
+    let router = language.sparse.as_ref().map(|sparse| &sparse.router);
+    LanguageInfo {
+        vocab_size: language.vocab_size,
+        hidden_size: language.hidden_size,
+        layers: language.layers,
+        attention,
+        heads,
+        sparse_layers: (0..language.layers).filter(is_sparse).count(),
+        experts: router.map_or(0, |router| router.experts),
+        experts_per_token: router.map_or(0, |router| router.top_k),
+        context: language.max_positions,
+        cache_bytes_per_token: language.cache_bytes_per_token(),
+    }
+}

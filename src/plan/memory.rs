@@ -1,0 +1,164 @@
+//! How much memory an answer takes on a CPU.
+
+use super::ImagePlan;
+use crate::Options;
+use crate::config::ModelSpec;
+use seekvl_language::{AttentionSpec, DecoderSpec};
+use seekvl_nn::{Checkpoint, StoredDtype, WeightType};
+use seekvl_projector::ProjectorSpec;
+use seekvl_vision::{SiglipSpec, TILES_AT_ONCE};
+use serde::Serialize;
+
+const F32: u64 = size_of::<f32>() as u64;
+const BF16: u64 = 2;
+
+/// Tokens that a cache has room for at first.
+const SMALLEST_CACHE: usize = 64;
+
+/// Bytes of a model's weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct WeightBytes {
+    /// Used straight from the files' pages: the system can drop and re-read them, and shares them between processes.
+    pub mapped: u64,
+    /// Converted to another type, or too small to matter, and so held in memory.
+    pub held: u64,
+}
+
+/// An estimate, in bytes, of what is held on a CPU when it is most. It counts tensors, not what the allocator keeps nor
+/// the program itself.
+///
+/// `peak` = `weights` + `tiles` + `image_rows` + the largest of
+///
+/// - `decoding`: the largest picture, as decoded and as RGB;
+/// - `vision`: the views of the largest image as patches and as features, and the activations of a vision block or the
+///   projector for as many tiles as go through together;
+/// - `cache` + `language`: keys and values of prompt and answer with the room that growing leaves, and the activations of
+///   a decoder layer for as many positions as go through together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Memory {
+    /// The weights.
+    pub weights: WeightBytes,
+    /// All images' tiles, 8 bits a channel.
+    pub tiles: u64,
+    /// The rows that stand for images in the sequence.
+    pub image_rows: u64,
+    /// The largest picture while it is decoded.
+    pub decoding: u64,
+    /// Vision tower and projector.
+    pub vision: u64,
+    /// The cache.
+    pub cache: u64,
+    /// The language model.
+    pub language: u64,
+    /// All that is held at once, at most.
+    pub peak: u64,
+}
+
+impl WeightBytes {
+    /// The weights of a checkpoint, kept as `kept` says. Matrices that are already of that type stay mapped; vectors,
+    /// positions and routers become f32. The vision tower's pooling, which is never used, is never read.
+    pub fn of(checkpoint: &Checkpoint, kept: WeightType) -> Self {
+        let mut sum = Self::default();
+        for (name, tensor) in checkpoint.tensors().filter(|(name, _)| !name.starts_with("vision.attn_pool.")) {
+            let is_matrix = tensor.shape.len() > 1 && !name.ends_with("pos_embed");
+            let is_router = name.ends_with(".mlp.gate.weight");
+            let wanted = match kept {
+                _ if !is_matrix || is_router => StoredDtype::F32,
+                WeightType::AsStored if tensor.dtype == StoredDtype::BF16 => StoredDtype::BF16,
+                WeightType::Bf16 => StoredDtype::BF16,
+                WeightType::AsStored | WeightType::F32 | WeightType::F16 => StoredDtype::F32,
+            };
+            let bytes = tensor.elements() as u64 * if wanted == StoredDtype::BF16 { BF16 } else { F32 };
+            if is_matrix && wanted == tensor.dtype {
+                sum.mapped += bytes;
+            } else {
+                sum.held += bytes;
+            }
+        }
+        sum
+    }
+
+    /// The weights of a model that is not there, in the type `kept`; `AsStored` is taken for bf16, as which they are
+    /// published.
+    pub fn assumed(spec: &ModelSpec, kept: WeightType) -> Self {
+        let bytes = if kept == WeightType::F32 { F32 } else { BF16 };
+        Self { mapped: spec.parameters().total.saturating_mul(bytes), held: 0 }
+    }
+
+    /// All.
+    pub fn total(&self) -> u64 {
+        self.mapped.saturating_add(self.held)
+    }
+}
+
+impl Memory {
+    pub(super) fn estimate(
+        spec: &ModelSpec,
+        images: &[ImagePlan],
+        prompt_tokens: usize,
+        max_new_tokens: usize,
+        options: &Options,
+        weights: WeightBytes,
+    ) -> Self {
+        let hidden = spec.language.hidden_size as u64;
+        let views = |image: &ImagePlan| 1 + image.grid().tiles() as u64;
+        let image_tokens: u64 = images.iter().map(|image| image.tokens as u64).sum();
+        let most_views = images.iter().map(views).max().unwrap_or(0);
+        let most_pixels = images.iter().map(|image| u64::from(image.width) * u64::from(image.height)).max();
+        let tile = (spec.vision.image_size * spec.vision.image_size * 3) as u64;
+        let prompt = prompt_tokens.min(spec.language.max_positions);
+        let chunk = if options.prefill_chunk == 0 { prompt } else { options.prefill_chunk.min(prompt) };
+        let mut memory = Self {
+            weights,
+            tiles: images.iter().map(views).sum::<u64>() * tile,
+            image_rows: image_tokens * hidden * F32,
+            decoding: most_pixels.unwrap_or(0) * 2 * 3,
+            vision: vision(&spec.vision, &spec.projector, most_views),
+            cache: cache(&spec.language, prompt, chunk, max_new_tokens),
+            language: language(&spec.language, chunk as u64),
+            peak: 0,
+        };
+        let stages = [memory.decoding, memory.vision, memory.cache.saturating_add(memory.language)];
+        let largest = stages.into_iter().max().unwrap_or(0);
+        memory.peak = weights.total().saturating_add(memory.tiles + memory.image_rows).saturating_add(largest);
+        memory
+    }
+}
+
+/// Patches and features of all views; then the widest moment of a block (the stream, its norm, queries, keys and values,
+/// their mix and its projection; or the stream, its norm, both sides of the activation, and the result), or of the projector.
+fn vision(spec: &SiglipSpec, projector: &ProjectorSpec, views: u64) -> u64 {
+    let (patches, width, mlp) = (spec.patches() as u64, spec.width as u64, spec.mlp as u64);
+    let at_once = views.min(TILES_AT_ONCE as u64);
+    let block = at_once * patches * (7 * width).max(3 * width + 2 * mlp);
+    let side = projector.tokens_per_side(spec.grid()) as u64;
+    let joined = (projector.input_dim * projector.downsample * projector.downsample) as u64;
+    let project = views * side * side * (2 * joined + 2 * projector.hidden_dim as u64 + projector.output_dim as u64);
+    F32 * (views * patches * (spec.patch_len() as u64 + width) + block.max(project))
+}
+
+/// Room doubles as it fills, up to the context; the prompt comes in chunks, the answer one by one.
+fn cache(spec: &DecoderSpec, prompt: usize, chunk: usize, max_new_tokens: usize) -> u64 {
+    let total = prompt.saturating_add(max_new_tokens).min(spec.max_positions);
+    let mut room = chunk.max(SMALLEST_CACHE).min(spec.max_positions);
+    while room < total {
+        room = room.saturating_mul(2).min(spec.max_positions);
+    }
+    (room as u64).saturating_mul(spec.cache_bytes_per_token() as u64)
+}
+
+/// For each position the stream, its norm and the larger of attention and feed-forward, where in a mixture every position
+/// may be sent to one expert; and the logits of the last, with the copies that sampling makes.
+fn language(spec: &DecoderSpec, positions: u64) -> u64 {
+    let hidden = spec.hidden_size as u64;
+    let attention = match spec.attention {
+        AttentionSpec::Grouped { heads, kv_heads, head_dim, .. } => (3 * heads + 4 * kv_heads) * head_dim,
+        AttentionSpec::Latent { heads, kv_rank, nope_dim, rope_dim, value_dim, .. } => {
+            heads * (2 * (nope_dim + rope_dim) + 3 * kv_rank + rope_dim + value_dim) + 3 * (kv_rank + rope_dim)
+        }
+    } as u64;
+    let dense = 3 * spec.intermediate_size as u64;
+    let sparse = spec.sparse.as_ref().map_or(0, |s| 3 * s.expert_size.max(s.shared_size) as u64 + 3 * hidden);
+    let row = 4 * hidden + attention.max(dense).max(sparse);
+    F32 * (positions.saturating_mul(row) + 3 * spec.vocab_size as u64)
+}

@@ -1,0 +1,111 @@
+//! The doctor finds nothing wrong with this build, and finds what is wrong with damaged data.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use safetensors::SafeTensors;
+use seekvl::WeightType;
+use seekvl::doctor::{DoctorOptions, LayerPart, Report, Stage, run};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn reference() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference")
+}
+
+fn check(dir: &Path) -> Report {
+    run(dir, &DoctorOptions::default()).unwrap()
+}
+
+#[test]
+fn every_stage_of_every_checkpoint_equals_the_originals() {
+    let report = check(&reference());
+    assert!(report.passed(), "{:?}", report.first_failure());
+    let names: Vec<&str> = report.parts.iter().map(|part| part.name.as_str()).collect();
+    assert_eq!(names, [".", "vl2-base-like", "vl2-small-like", "vl2-tiny-like"]);
+    for part in &report.parts[1..] {
+        let checks = |stage| part.stages.iter().find(|report| report.stage == stage).map_or(0, |report| report.checks);
+        assert_eq!(checks(Stage::Greedy), 11, "every single request of {}", part.name);
+        assert_eq!(checks(Stage::Batch), 5, "every row of both batches of {}", part.name);
+        assert_eq!(checks(Stage::Logits), 11, "{}", part.name);
+        assert_eq!(checks(Stage::Layer(2, LayerPart::Experts)), 11, "{}", part.name);
+        // Far below the bound, as between two implementations in f32.
+        let worst = part.stages.iter().map(|stage| stage.error).fold(0.0, f64::max);
+        assert!(worst < 2e-5, "{}: {worst:e}", part.name);
+    }
+}
+
+#[test]
+fn bf16_stays_within_its_bound() {
+    let options = DoctorOptions { weights: WeightType::Bf16, ..DoctorOptions::default() };
+    let report = run(&reference().join("vl2-tiny-like"), &options).unwrap();
+    let vision = report.parts[0].stages.iter().find(|stage| stage.stage == Stage::Vision).unwrap();
+    assert!(vision.passed && vision.error > 1e-4, "rounded weights differ: {}", vision.error);
+}
+
+/// A copy of a checkpoint whose files may be changed.
+fn copy(name: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join(name)).unwrap();
+    fs::create_dir(dir.path().join("images")).unwrap();
+    for folder in [name, "images"] {
+        for file in fs::read_dir(reference().join(folder)).unwrap() {
+            let file = file.unwrap();
+            fs::copy(file.path(), dir.path().join(folder).join(file.file_name())).unwrap();
+        }
+    }
+    dir
+}
+
+/// Adds `by` to the middle element of an f32 tensor.
+fn nudge(file: &Path, tensor: &str, by: f32) {
+    let mut bytes = fs::read(file).unwrap();
+    let data = SafeTensors::deserialize(&bytes).unwrap().tensor(tensor).unwrap().data().as_ptr_range();
+    let at = (data.start.addr() - bytes.as_ptr().addr() + data.end.addr() - bytes.as_ptr().addr()) / 2 / 4 * 4;
+    // Headers are padded, so that elements are aligned in the file.
+    let value = f32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) + by;
+    bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+    fs::write(file, bytes).unwrap();
+}
+
+#[test]
+fn the_first_stage_that_diverges_is_named() {
+    for (tensor, stage) in [
+        ("vision.patch_embed.proj.weight", Stage::VisionEmbed),
+        ("vision.blocks.1.mlp.fc2.weight", Stage::VisionBlock(1)),
+        ("vision.norm.bias", Stage::Vision),
+        ("projector.layers.2.weight", Stage::Projector),
+        ("image_newline", Stage::InputsEmbeds),
+        ("language.model.layers.0.self_attn.v_proj.weight", Stage::Layer(0, LayerPart::Output)),
+        ("language.model.layers.1.mlp.shared_experts.up_proj.weight", Stage::Layer(1, LayerPart::Output)),
+        ("language.model.norm.weight", Stage::HiddenNorm),
+        ("language.lm_head.weight", Stage::Logits),
+    ] {
+        let dir = copy("vl2-tiny-like");
+        let checkpoint = dir.path().join("vl2-tiny-like");
+        nudge(&checkpoint.join("model.safetensors"), tensor, 0.5);
+        let report = check(&checkpoint);
+        assert_eq!(report.first_failure().map(|(_, report)| report.stage), Some(stage), "{tensor}");
+    }
+}
+
+#[test]
+fn wrong_expectations_are_found() {
+    let dir = copy("vl2-tiny-like");
+    let checkpoint = dir.path().join("vl2-tiny-like");
+    let golden = fs::read_to_string(checkpoint.join("golden.json")).unwrap();
+    let (request, ids) = golden.split_once("\"stop\"").unwrap();
+    let wrong = ids.replacen("712", "713", 1);
+    assert_ne!(ids, wrong);
+    fs::write(checkpoint.join("golden.json"), format!("{request}\"stop\"{wrong}")).unwrap();
+    let report = check(&checkpoint);
+    let failed: Vec<Stage> = report.parts[0].stages.iter().filter(|stage| !stage.passed).map(|s| s.stage).collect();
+    assert_eq!(failed, [Stage::Greedy, Stage::Text, Stage::Chunked]);
+}
+
+#[test]
+fn a_directory_without_reference_data_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = run(dir.path(), &DoctorOptions::default()).unwrap_err();
+    assert!(error.to_string().contains("has no reference data"), "{error}");
+    fs::write(dir.path().join("golden.json"), "{}").unwrap();
+    assert!(run(dir.path(), &DoctorOptions::default()).is_err());
+}
