@@ -1,0 +1,163 @@
+//! Flags that several commands share.
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, ValueEnum, value_parser};
+use seekvl::Resolution;
+
+const MODEL: &str = "Model";
+const IMAGES: &str = "Images";
+const GENERATION: &str = "Generation";
+const OUTPUT: &str = "Output";
+
+/// Where a model's files come from.
+#[derive(Debug, Args)]
+pub struct SourceArgs {
+    /// Branch, tag or commit of a model on the hub.
+    #[arg(long, value_name = "REVISION", help_heading = MODEL)]
+    pub revision: Option<String>,
+    /// Use only files that are on this machine already.
+    #[arg(long, help_heading = MODEL)]
+    pub offline: bool,
+}
+
+/// Which model, and how it is kept.
+#[derive(Debug, Args)]
+pub struct ModelArgs {
+    /// Hub id, such as deepseek-ai/deepseek-vl2-tiny, or directory.
+    #[arg(short, long, value_name = "ID_OR_DIR", help_heading = MODEL)]
+    pub model: Option<String>,
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Type that weights are kept in.
+    #[arg(long, value_enum, default_value_t, help_heading = MODEL)]
+    pub dtype: DtypeArg,
+    /// Where the model runs.
+    #[arg(long, value_enum, default_value_t, help_heading = MODEL)]
+    pub device: DeviceArg,
+}
+
+/// Type of the weights in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum DtypeArg {
+    /// As they are stored, as far as the device can compute with that.
+    #[default]
+    Auto,
+    /// 32-bit floats.
+    F32,
+    /// Brain floats: half the memory.
+    Bf16,
+}
+
+/// Where a model runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum DeviceArg {
+    /// The processor.
+    #[default]
+    Cpu,
+    /// The first NVIDIA GPU, in a program built with the feature cuda.
+    Cuda,
+    /// Apple's GPU, in a program built with the feature metal.
+    Metal,
+}
+
+/// How images are read and cut into tiles.
+#[derive(Debug, Args)]
+pub struct ImageArgs {
+    /// Whether images are cut into tiles besides the view of the whole.
+    #[arg(long, value_enum, default_value_t, help_heading = IMAGES)]
+    pub crop: CropArg,
+    /// The most tiles of an image: fewer are faster and see less.
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
+    #[arg(help_heading = IMAGES)]
+    pub max_tiles: Option<u32>,
+    /// A size in pixels that images may be fitted to, in place of the model's. May be given several
+    /// times; the first is one tile, and the others are whole numbers of tiles.
+    #[arg(long, value_name = "WxH", value_parser = resolution, help_heading = IMAGES)]
+    pub candidate: Vec<Resolution>,
+    /// Take pixels as they are stored, as the original implementation does.
+    ///
+    /// The orientation that a camera noted is ignored, transparency dropped, 16-bit grey clipped.
+    #[arg(long, help_heading = IMAGES)]
+    pub as_stored: bool,
+    /// The largest image file, in bytes [default: 268435456].
+    #[arg(long, value_name = "N", help_heading = IMAGES)]
+    pub max_image_bytes: Option<u64>,
+    /// The most pixels of an image [default: 178956970].
+    #[arg(long, value_name = "N", help_heading = IMAGES)]
+    pub max_image_pixels: Option<u64>,
+}
+
+fn resolution(text: &str) -> Result<Resolution, String> {
+    let sides = text.split_once('x').and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
+    sides
+        .map(|(width, height): (u32, u32)| Resolution::from((width, height)))
+        .ok_or_else(|| "not WIDTHxHEIGHT, such as 768x384".into())
+}
+
+/// Whether images are cut into tiles.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum CropArg {
+    /// As the original: with at most two images in the conversation.
+    #[default]
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
+}
+
+/// How an answer is generated. Without a temperature, the most probable token is always taken.
+#[derive(Debug, Args)]
+pub struct GenerationArgs {
+    /// The most tokens of an answer.
+    #[arg(long, value_name = "N", help_heading = GENERATION)]
+    pub max_tokens: Option<usize>,
+    /// Draw tokens at random, the more boldly the higher; 0 always takes the most probable [default: 0].
+    #[arg(long, value_name = "T", allow_negative_numbers = true, help_heading = GENERATION)]
+    pub temperature: Option<f32>,
+    /// Draw only from the N most probable tokens.
+    #[arg(long, value_name = "N", requires = "temperature", help_heading = GENERATION)]
+    pub top_k: Option<usize>,
+    /// Draw only from the most probable tokens that have P of the probability together.
+    #[arg(long, value_name = "P", requires = "temperature", help_heading = GENERATION)]
+    pub top_p: Option<f32>,
+    /// Draw only from tokens that are P times as probable as the most probable.
+    #[arg(long, value_name = "P", requires = "temperature", help_heading = GENERATION)]
+    pub min_p: Option<f32>,
+    /// Make tokens that were there already less probable; 1 is no penalty.
+    #[arg(long, value_name = "X", help_heading = GENERATION)]
+    pub repetition_penalty: Option<f32>,
+    /// Never say N tokens in a row that were said before.
+    #[arg(long, value_name = "N", help_heading = GENERATION)]
+    pub no_repeat_ngram: Option<usize>,
+    /// Where random numbers start: the same seed gives the same answer [default: 0].
+    #[arg(long, value_name = "N", help_heading = GENERATION)]
+    pub seed: Option<u64>,
+    /// End the answer before this text. May be given several times.
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(help_heading = GENERATION)]
+    pub stop: Vec<String>,
+    /// Report log-probabilities with --json: of the chosen token, and of the N most probable.
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "0")]
+    #[arg(requires = "json", help_heading = GENERATION)]
+    pub logprobs: Option<usize>,
+    /// Let an answer go round in circles until the limit, instead of ending it there.
+    #[arg(long, help_heading = GENERATION)]
+    pub no_repetition_guard: bool,
+    /// Read the prompt in pieces of N tokens: fewer take less memory, and the answer is the same.
+    ///
+    /// 0 reads it in one piece [default: 512].
+    #[arg(long, value_name = "N", help_heading = GENERATION)]
+    pub prefill_chunk: Option<usize>,
+}
+
+/// What is printed.
+#[derive(Debug, Args)]
+pub struct OutputArgs {
+    /// Print JSON.
+    #[arg(long, help_heading = OUTPUT)]
+    pub json: bool,
+    /// Print no progress and no warnings.
+    #[arg(short, long, help_heading = OUTPUT)]
+    pub quiet: bool,
+}

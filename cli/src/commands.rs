@@ -1,0 +1,26 @@
+//! One module for each command.
+
+mod ask;
+mod chat;
+mod completions;
+mod doctor;
+mod ground;
+mod inspect;
+mod ocr;
+mod plan;
+
+use crate::args::Command;
+use crate::exit::{Exit, Result};
+
+pub fn run(command: Command) -> Result<Exit> {
+    match command {
+        Command::Ask(args) => ask::run(args),
+        Command::Ocr(args) => ocr::run(args),
+        Command::Ground(args) => ground::run(args),
+        Command::Chat(args) => chat::run(args),
+        Command::Plan(args) => plan::run(args),
+        Command::Inspect(args) => inspect::run(args),
+        Command::Doctor(args) => doctor::run(args),
+        Command::Completions(args) => completions::run(&args),
+    }
+}

@@ -1,0 +1,68 @@
+//! `seekvl inspect`.
+
+use crate::args::InspectArgs;
+use crate::exit::{Exit, Result};
+use crate::output::Format;
+use crate::progress::Bars;
+use crate::settings::{OutputSettings, SourceSettings};
+use crate::table::{pair, table};
+use comfy_table::Table;
+use indicatif::{BinaryBytes, HumanCount};
+use seekvl::inspect::{LanguageInfo, ModelInfo, inspect};
+
+pub fn run(args: InspectArgs) -> Result<Exit> {
+    let source = SourceSettings::from(args.source);
+    let settings = OutputSettings::from(args.output);
+    let files = source.resolve(&args.model, &mut Bars::new(settings.quiet))?;
+    let info = inspect(&files)?;
+    let mut output = settings.open();
+    match output.format {
+        Format::Json => output.json(&info)?,
+        Format::Text => output.line(describe(&info).trim_fmt())?,
+    }
+    Ok(Exit::Done)
+}
+
+fn describe(info: &ModelInfo) -> Table {
+    let (vision, projector, language) = (&info.vision, &info.projector, &info.language);
+    let mut rows = table();
+    let mut add = |name: &str, value: String| {
+        rows.add_row(pair(name, value));
+    };
+    add("system", info.system.into());
+    add("directory", info.directory.display().to_string());
+    add("vision", format!("{} blocks of width {}, {} heads", vision.layers, vision.width, vision.heads));
+    let (tile, patch) = (vision.tile_size, vision.patch_size);
+    add("", format!("tiles of {tile} x {tile} pixels, patches of {patch} x {patch}, {} a tile", vision.patches));
+    add("", format!("an image has up to {} tiles and a view of the whole", vision.max_tiles));
+    add("projector", format!("{} patches to a token", projector.downsample * projector.downsample));
+    let (each, least) = (projector.tokens_per_view, projector.least_image_tokens);
+    add("", format!("{each} tokens a view, at least {least} an image"));
+    describe_language(language, &mut add);
+
+    let parameters = &info.parameters;
+    add("parameters", format!("{} in total", HumanCount(parameters.total)));
+    add("  vision", HumanCount(parameters.vision as u64).to_string());
+    add("  projector", HumanCount(parameters.projector as u64).to_string());
+    let (all, active) = (HumanCount(parameters.language), HumanCount(parameters.language_per_token));
+    add("  language", format!("{all}, of which {active} work on a token"));
+    for (dtype, stored) in &info.stored {
+        let (tensors, bytes) = (HumanCount(stored.tensors as u64), BinaryBytes(stored.bytes));
+        add("stored", format!("{dtype}: {bytes} in {tensors} tensors, {} numbers", HumanCount(stored.elements)));
+    }
+    add("files", info.files.to_string());
+    rows
+}
+
+fn describe_language(language: &LanguageInfo, add: &mut impl FnMut(&str, String)) {
+    let (layers, hidden) = (language.layers, language.hidden_size);
+    add("language", format!("{layers} layers of width {hidden}, a vocabulary of {}", language.vocab_size));
+    add("", format!("{} attention with {} heads", language.attention, language.heads));
+    if language.sparse_layers > 0 {
+        let (experts, chosen) = (language.experts, language.experts_per_token);
+        let sparse = language.sparse_layers;
+        add("", format!("{sparse} layers with {experts} experts, {chosen} for each token"));
+    }
+    add("context", format!("{} tokens", language.context));
+    add("cache", format!("{} a token", BinaryBytes(language.cache_bytes_per_token as u64)));
+}

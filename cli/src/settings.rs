@@ -1,0 +1,174 @@
+//! Flags made into settings: typed, checked, with defaults filled in.
+
+use crate::args::{
+    CropArg, DeviceArg, DtypeArg, GenerationArgs, ImageArgs, ModelArgs, OutputArgs, SharedArgs, SourceArgs,
+};
+use crate::exit::{Exit, Failure, Result};
+use crate::output::{Format, Output};
+use crate::progress::Bars;
+use seekvl::hub::{self, HubOptions};
+use seekvl::{
+    Conversion, Cropping, DecodeLimits, DecodeOptions, Device, GenerationOptions, ModelFiles, Options, RepetitionGuard,
+    Sampling, TilingOptions, WeightType,
+};
+
+/// Settings of a command that generates text.
+pub struct Settings {
+    pub model: ModelSettings,
+    pub system: Option<String>,
+    pub decode: DecodeOptions,
+    pub options: Options,
+    pub output: OutputSettings,
+}
+
+/// Which model, and how it is kept.
+pub struct ModelSettings {
+    /// A hub id or a directory.
+    pub name: String,
+    pub source: SourceSettings,
+    pub weights: WeightType,
+    pub device: Device,
+}
+
+/// Where a model's files come from.
+pub struct SourceSettings {
+    pub revision: Option<String>,
+    pub offline: bool,
+}
+
+#[derive(Clone, Copy)]
+pub struct OutputSettings {
+    pub format: Format,
+    pub quiet: bool,
+}
+
+impl Settings {
+    pub fn new(args: SharedArgs) -> Result<Self> {
+        Ok(Self {
+            model: ModelSettings::new(args.model)?,
+            system: args.system,
+            decode: decode_options(&args.image),
+            options: options(&args.image, args.generation)?,
+            output: args.output.into(),
+        })
+    }
+}
+
+impl ModelSettings {
+    fn new(args: ModelArgs) -> Result<Self> {
+        let name = args.model.ok_or_else(|| {
+            Failure::usage(
+                "no model given: there is no default model yet, so name one with --model, by its id on the \
+                 Hugging Face hub (such as deepseek-ai/deepseek-vl2-tiny) or by its directory",
+            )
+        })?;
+        Ok(Self { name, source: args.source.into(), weights: args.dtype.into(), device: device(args.device)? })
+    }
+}
+
+/// Opens a device.
+pub fn device(arg: DeviceArg) -> Result<Device> {
+    let opened = match arg {
+        DeviceArg::Cpu => Ok(Device::Cpu),
+        DeviceArg::Cuda => Device::new_cuda(0),
+        DeviceArg::Metal => Device::new_metal(0),
+    };
+    opened.map_err(|error| Failure::new(Exit::Failed, anyhow::Error::new(error).context("cannot use the device")))
+}
+
+fn decode_options(args: &ImageArgs) -> DecodeOptions {
+    let default = DecodeLimits::default();
+    DecodeOptions {
+        limits: DecodeLimits {
+            max_file_bytes: args.max_image_bytes.unwrap_or(default.max_file_bytes),
+            max_pixels: args.max_image_pixels.unwrap_or(default.max_pixels),
+        },
+        conversion: if args.as_stored { Conversion::AsStored } else { Conversion::AsSeen },
+    }
+}
+
+fn options(image: &ImageArgs, args: GenerationArgs) -> Result<Options> {
+    let default = GenerationOptions::default();
+    let generation = GenerationOptions {
+        max_new_tokens: args.max_tokens.unwrap_or(default.max_new_tokens),
+        sampling: sampling(&args).map_err(|error| Failure::new(Exit::Usage, error))?,
+        top_logprobs: args.logprobs,
+        repetition_guard: (!args.no_repetition_guard).then(RepetitionGuard::default),
+        stop: args.stop,
+        ..default
+    };
+    let tiling = TilingOptions {
+        cropping: image.crop.into(),
+        max_tiles: image.max_tiles,
+        candidates: (!image.candidate.is_empty()).then(|| image.candidate.clone()),
+    };
+    let default = Options::default();
+    let prefill_chunk = args.prefill_chunk.unwrap_or(default.prefill_chunk);
+    Ok(Options { generation, tiling, prefill_chunk, ..default })
+}
+
+fn sampling(args: &GenerationArgs) -> anyhow::Result<Sampling> {
+    let sampling = Sampling::greedy()
+        .temperature(args.temperature.unwrap_or(0.0))?
+        .top_p(args.top_p.unwrap_or(1.0))?
+        .min_p(args.min_p.unwrap_or(0.0))?
+        .repetition_penalty(args.repetition_penalty.unwrap_or(1.0))?;
+    Ok(sampling
+        .top_k(args.top_k.unwrap_or(0))
+        .no_repeat_ngram(args.no_repeat_ngram.unwrap_or(0))
+        .seed(args.seed.unwrap_or(0)))
+}
+
+impl OutputSettings {
+    pub fn open(self) -> Output {
+        Output::new(self.format, self.quiet)
+    }
+}
+
+impl ModelSettings {
+    /// Finds the model's files.
+    pub fn resolve(&self, bars: &mut Bars) -> Result<ModelFiles> {
+        self.source.resolve(&self.name, bars)
+    }
+}
+
+impl SourceSettings {
+    /// Finds the files of a model, and downloads what is missing.
+    pub fn resolve(&self, model: &str, mut bars: &mut Bars) -> Result<ModelFiles> {
+        let mut hub = HubOptions::from_env();
+        hub.offline |= self.offline;
+        Ok(hub::resolve(model, self.revision.as_deref(), &hub, &mut bars)?)
+    }
+}
+
+impl From<SourceArgs> for SourceSettings {
+    fn from(args: SourceArgs) -> Self {
+        Self { revision: args.revision, offline: args.offline }
+    }
+}
+
+impl From<OutputArgs> for OutputSettings {
+    fn from(args: OutputArgs) -> Self {
+        Self { format: if args.json { Format::Json } else { Format::Text }, quiet: args.quiet }
+    }
+}
+
+impl From<DtypeArg> for WeightType {
+    fn from(arg: DtypeArg) -> Self {
+        match arg {
+            DtypeArg::Auto => Self::AsStored,
+            DtypeArg::F32 => Self::F32,
+            DtypeArg::Bf16 => Self::Bf16,
+        }
+    }
+}
+
+impl From<CropArg> for Cropping {
+    fn from(arg: CropArg) -> Self {
+        match arg {
+            CropArg::Auto => Self::Auto,
+            CropArg::On => Self::On,
+            CropArg::Off => Self::Off,
+        }
+    }
+}
