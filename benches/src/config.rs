@@ -1,0 +1,100 @@
+//! What of a checkpoint's `config.json` decides the names and shapes of its tensors.
+//!
+//! Keys that a file leaves out have the values of the original's configuration classes (`DeepseekV2Config`,
+//! `VisionEncoderConfig`, `MlpProjectorConfig`); the file of the full model relies on that. This reader is apart from the
+//! library's own, so that a checkpoint made here tests that one.
+
+use serde::Deserialize;
+
+/// A DeepSeek-VL2 `config.json`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Config {
+    /// The vision tower.
+    pub vision_config: VisionConfig,
+    /// The projector.
+    pub projector_config: ProjectorConfig,
+    /// The language model.
+    pub language_config: LanguageConfig,
+}
+
+/// The shape of the vision tower.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "the names are the keys of the file")]
+pub struct VisionConfig {
+    pub image_size: usize,
+    pub patch_size: usize,
+    pub width: usize,
+    pub layers: usize,
+    pub mlp_ratio: f64,
+}
+
+/// The shape of the projector.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "the names are the keys of the file")]
+pub struct ProjectorConfig {
+    pub input_dim: usize,
+    pub n_embed: usize,
+    pub downsample_ratio: usize,
+}
+
+/// The shape of the language model.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "the names are the keys of the file")]
+pub struct LanguageConfig {
+    pub vocab_size: usize,
+    pub hidden_size: usize,
+    pub intermediate_size: usize,
+    pub moe_intermediate_size: usize,
+    pub num_hidden_layers: usize,
+    pub num_attention_heads: usize,
+    pub num_key_value_heads: usize,
+    pub n_routed_experts: Option<usize>,
+    pub n_shared_experts: Option<usize>,
+    pub first_k_dense_replace: usize,
+    pub topk_method: String,
+    pub use_mla: bool,
+    pub kv_lora_rank: Option<usize>,
+    pub q_lora_rank: Option<usize>,
+    pub qk_nope_head_dim: usize,
+    pub qk_rope_head_dim: usize,
+    pub v_head_dim: usize,
+}
+
+impl Default for VisionConfig {
+    fn default() -> Self {
+        Self { image_size: 384, patch_size: 16, width: 1024, layers: 24, mlp_ratio: 4.0 }
+    }
+}
+
+impl Default for ProjectorConfig {
+    fn default() -> Self {
+        Self { input_dim: 1152, n_embed: 2048, downsample_ratio: 2 }
+    }
+}
+
+impl Default for LanguageConfig {
+    fn default() -> Self {
+        Self {
+            vocab_size: 102_400,
+            hidden_size: 4096,
+            intermediate_size: 11_008,
+            moe_intermediate_size: 1407,
+            num_hidden_layers: 30,
+            num_attention_heads: 32,
+            num_key_value_heads: 32,
+            n_routed_experts: None,
+            n_shared_experts: None,
+            first_k_dense_replace: 0,
+            topk_method: "gready".into(),
+            use_mla: true,
+            kv_lora_rank: Some(512),
+            q_lora_rank: Some(1536),
+            qk_nope_head_dim: 128,
+            qk_rope_head_dim: 64,
+            v_head_dim: 128,
+        }
+    }
+}

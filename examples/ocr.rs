@@ -1,0 +1,21 @@
+//! Reads the text in a picture.
+//!
+//!     cargo run --release --example ocr -- [MODEL]
+//!
+//! Without a hub id or a directory for MODEL, a small checkpoint of random weights answers: noise.
+#![allow(clippy::print_stdout)]
+
+use seekvl::{Answer, Model, Result};
+
+/// What the example does.
+pub fn run(model: &str) -> Result<Answer> {
+    let model = Model::from_pretrained(model)?;
+    let answer = model.ocr("examples/images/receipt.jpg")?;
+
+    println!("{}", answer.text);
+    Ok(answer)
+}
+
+fn main() -> Result<()> {
+    run(&std::env::args().nth(1).unwrap_or("tests/reference/vl2-tiny-like".into())).map(drop)
+}

@@ -1,0 +1,32 @@
+//! Prints an answer while it is generated.
+//!
+//!     cargo run --release --example streaming -- [MODEL]
+//!
+//! Without a hub id or a directory for MODEL, a small checkpoint of random weights answers: noise.
+#![allow(clippy::print_stdout)]
+
+use seekvl::{Answer, Message, Model, Options, Result};
+use std::io::Write;
+
+/// What the example does.
+pub fn run(model: &str) -> Result<(String, Answer)> {
+    let model = Model::from_pretrained(model)?;
+    let question = Message::question("Describe this picture.", ["examples/images/table.jpg".into()]);
+
+    let mut shown = String::new();
+    let conversation = question.into();
+    let mut stream = model.stream(&conversation, &Options::default())?;
+    for delta in &mut stream {
+        // Whole characters, whatever tokens they are made of.
+        let delta = delta?;
+        print!("{delta}");
+        let _ = std::io::stdout().flush();
+        shown += &delta;
+    }
+    println!();
+    Ok((shown, stream.finish()))
+}
+
+fn main() -> Result<()> {
+    run(&std::env::args().nth(1).unwrap_or("tests/reference/vl2-tiny-like".into())).map(drop)
+}
