@@ -30,8 +30,18 @@ pub struct ModelFiles {
     pub tokenizer: PathBuf,
     /// `tokenizer_config.json`, where there is one.
     pub tokenizer_config: Option<PathBuf>,
-    /// The safetensors files: one, or the shards that the index lists, in order of their names.
+    /// The safetensors files: one, or the shards that the index lists, in order of their names. Empty where only the
+    /// configuration was asked for and not all of them are there.
     pub shards: Vec<PathBuf>,
+}
+
+/// Which files of a model are needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// All.
+    Everything,
+    /// Those that stand before the weights.
+    Configuration,
 }
 
 impl ModelFiles {
@@ -41,13 +51,20 @@ impl ModelFiles {
     /// # Errors
     /// [`Error::MissingFile`], or [`Error::Index`] for an index that is damaged or leads out of the directory.
     pub fn in_dir(dir: impl Into<PathBuf>) -> Result<Self> {
-        let dir = dir.into();
+        Self::find(dir.into(), Wanted::Everything)
+    }
+
+    pub(crate) fn find(dir: PathBuf, wanted: Wanted) -> Result<Self> {
         let optional = |name: &str| Some(dir.join(name)).filter(|path| path.is_file());
         let required =
             |name: &str| optional(name).ok_or_else(|| Error::MissingFile { dir: dir.clone(), file: name.into() });
-        let shards = match optional(WEIGHTS_INDEX) {
-            Some(index) => shard_names(&index)?.iter().map(|name| required(name)).collect::<Result<_>>()?,
-            None => vec![required(WEIGHTS)?],
+        let names = match optional(WEIGHTS_INDEX) {
+            Some(index) => shard_names(&index)?,
+            None => vec![WEIGHTS.into()],
+        };
+        let shards = match (names.iter().map(|name| required(name)).collect::<Result<_>>(), wanted) {
+            (Err(_), Wanted::Configuration) => Vec::new(),
+            (shards, _) => shards?,
         };
         Ok(Self {
             config: required(CONFIG)?,

@@ -4,7 +4,7 @@
 //! Nothing is printed; whoever wants to show progress gives a [`Progress`].
 
 use crate::files::{
-    CONFIG, ModelFiles, PROCESSOR_CONFIG, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, WEIGHTS_INDEX, shard_names,
+    CONFIG, ModelFiles, PROCESSOR_CONFIG, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, WEIGHTS_INDEX, Wanted, shard_names,
 };
 use crate::{Error, Result};
 use hf_hub::api::sync::{ApiBuilder, ApiError, ApiRepo};
@@ -98,9 +98,33 @@ pub fn resolve(
     options: &HubOptions,
     progress: &mut dyn Progress,
 ) -> Result<ModelFiles> {
+    locate(model, revision, options, Wanted::Everything, progress)
+}
+
+/// As [`resolve`], for what can be told without the weights: they are not fetched, and [`ModelFiles::shards`] is empty
+/// unless they are all there.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn resolve_configuration(
+    model: &str,
+    revision: Option<&str>,
+    options: &HubOptions,
+    progress: &mut dyn Progress,
+) -> Result<ModelFiles> {
+    locate(model, revision, options, Wanted::Configuration, progress)
+}
+
+fn locate(
+    model: &str,
+    revision: Option<&str>,
+    options: &HubOptions,
+    wanted: Wanted,
+    progress: &mut dyn Progress,
+) -> Result<ModelFiles> {
     let path = Path::new(model);
     if path.is_dir() {
-        return ModelFiles::in_dir(path);
+        return ModelFiles::find(path.into(), wanted);
     }
     if path.exists() {
         return Err(Error::NotAModel { model: model.into(), reason: "it is a file; give its directory" });
@@ -111,7 +135,7 @@ pub fn resolve(
         id.revision = Some(revision.into());
     }
     let cache = options.cache.clone().ok_or(Error::NoCache)?;
-    let hub = Hub { options, cache: Cache::new(cache), id };
+    let hub = Hub { options, cache: Cache::new(cache), id, wanted };
     if options.offline {
         return hub.cached().ok_or_else(|| hub.not_cached())?;
     }
@@ -122,6 +146,7 @@ struct Hub<'a> {
     options: &'a HubOptions,
     cache: Cache,
     id: ModelId,
+    wanted: Wanted,
 }
 
 impl Hub<'_> {
@@ -141,7 +166,7 @@ impl Hub<'_> {
         let refs = self.cache.path().join(repo.folder_name()).join("refs").join(repo.revision());
         let commit = std::fs::read_to_string(refs).unwrap_or_else(|_| repo.revision().into());
         let snapshot = self.snapshot(commit.trim());
-        (is_commit(commit.trim()) && snapshot.is_dir()).then(|| ModelFiles::in_dir(snapshot))
+        (is_commit(commit.trim()) && snapshot.is_dir()).then(|| ModelFiles::find(snapshot, self.wanted))
     }
 
     fn not_cached(&self) -> Error {
@@ -177,14 +202,16 @@ impl Hub<'_> {
         if has(TOKENIZER_CONFIG) {
             download.file(TOKENIZER_CONFIG)?;
         }
-        if has(WEIGHTS_INDEX) {
+        if self.wanted == Wanted::Configuration {
+            // The weights stay where they are.
+        } else if has(WEIGHTS_INDEX) {
             for shard in shard_names(&download.file(WEIGHTS_INDEX)?)? {
                 download.file(&shard)?;
             }
         } else {
             download.file(WEIGHTS)?;
         }
-        let files = ModelFiles::in_dir(&download.snapshot)?;
+        let files = ModelFiles::find(download.snapshot, self.wanted)?;
         // The branch may have moved on to a commit whose files were all here.
         if self.repo().revision() != info.sha {
             let noted = self.cache.repo(self.repo()).create_ref(&info.sha);

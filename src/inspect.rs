@@ -26,7 +26,7 @@ pub struct ModelInfo {
     pub parameters: ParameterInfo,
     /// What the files hold, by the type of their elements.
     pub stored: BTreeMap<String, StoredInfo>,
-    /// Number of safetensors files.
+    /// Number of safetensors files; 0 where the weights are not here, and [`ModelInfo::stored`] is empty.
     pub files: usize,
 }
 

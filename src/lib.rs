@@ -1,4 +1,35 @@
-//! DeepSeek-VL2 on the machine that a person has.
+//! DeepSeek-VL2 on the machine that a person has: ask about pictures, read their text, find things in them.
+//!
+//! ```text
+//! image file ─ Rgb ─ tiles ─ vision tower ─ projector ─ layout ─┐
+//!                                                              ├─ TokenSequence ─ decoder ─ sampler ─ text ─ boxes
+//! Conversation ─ template ─ tokenizer ─────────────────────────┘
+//! ```
+//!
+//! - [`Model`] is the whole way: [`Model::ask`], [`Model::ocr`] and [`Model::ground`] for one picture,
+//!   [`Model::generate`], [`Model::stream`] and [`Model::batch`] for any [`Conversation`] with any [`Options`].
+//! - An [`Answer`] has the text, the boxes that the model points with ([`boxes`], drawn by [`draw`]), tokens,
+//!   log-probabilities and the time of each stage.
+//! - [`plan`] and [`inspect`] say what an answer will take and what a model is, before any weight is read.
+//! - [`doctor`] compares every stage with what the original implementation computed.
+//!
+//! ```
+//! use seekvl::{Message, Model, Options};
+//!
+//! # fn main() -> seekvl::Result<()> {
+//! # let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reference/vl2-tiny-like");
+//! # let picture = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reference/images/page.png");
+//! let model = Model::from_pretrained(directory)?; // or an id such as "deepseek-ai/deepseek-vl2-tiny"
+//! let conversation = Message::question("What does it cost?", [picture.into()]).into();
+//! let mut stream = model.stream(&conversation, &Options::default())?;
+//! for piece in &mut stream {
+//!     print!("{}", piece?);
+//! }
+//! let answer = stream.finish();
+//! println!("\n{} tokens of prompt, {} of answer", answer.prompt_tokens, answer.tokens.len());
+//! # Ok(())
+//! # }
+//! ```
 #![forbid(unsafe_code)]
 
 mod answer;
@@ -30,3 +61,8 @@ pub use seekvl_language::{
 };
 pub use seekvl_nn::{Checkpoint, Device, WeightType};
 pub use seekvl_vision::{Conversion, Cropping, DecodeLimits, DecodeOptions, PixelLayout, Resolution, Rgb, TileGrid};
+
+/// The examples of the README are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -3,7 +3,7 @@
 
 mod server;
 
-use seekvl::hub::{HubOptions, ModelId, Progress, resolve};
+use seekvl::hub::{HubOptions, ModelId, Progress, resolve, resolve_configuration};
 use seekvl::{Error, ModelFiles};
 use server::Server;
 use std::fs;
@@ -161,6 +161,22 @@ impl Progress for Record {
     fn finish(&mut self) {
         self.finished += 1;
     }
+}
+
+#[test]
+fn a_configuration_comes_without_the_weights() {
+    let server = Server::start("owner/name", COMMIT, &SHARDED, &[]);
+    let cache = tempfile::tempdir().unwrap();
+    let options = options(cache.path(), &server.url());
+    let mut record = Record::default();
+    let files = resolve_configuration("owner/name", None, &options, &mut record).unwrap();
+    assert!(files.shards.is_empty() && files.config.is_file() && files.tokenizer.is_file());
+    assert!(record.files.iter().all(|name| !name.contains("safetensors")), "{:?}", record.files);
+    // What is here is not enough for the model, and is completed.
+    assert!(resolve("owner/name", None, &offline(cache.path()), &mut ()).is_err());
+    let whole = resolve("owner/name", None, &options, &mut ()).unwrap();
+    assert_eq!(whole.shards.len(), 2);
+    assert_eq!(resolve_configuration("owner/name", None, &offline(cache.path()), &mut ()).unwrap(), whole);
 }
 
 #[test]

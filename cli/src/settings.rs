@@ -126,18 +126,18 @@ impl OutputSettings {
 }
 
 impl ModelSettings {
-    /// Finds the model's files.
+    /// Finds the model's configuration, and its weights if they are here.
     pub fn resolve(&self, bars: &mut Bars) -> Result<ModelFiles> {
         self.source.resolve(&self.name, bars)
     }
 }
 
 impl SourceSettings {
-    /// Finds the files of a model, and downloads what is missing.
+    /// Finds a model's configuration, downloaded if need be, and its weights if they are here.
     pub fn resolve(&self, model: &str, mut bars: &mut Bars) -> Result<ModelFiles> {
         let mut hub = HubOptions::from_env();
         hub.offline |= self.offline;
-        Ok(hub::resolve(model, self.revision.as_deref(), &hub, &mut bars)?)
+        Ok(hub::resolve_configuration(model, self.revision.as_deref(), &hub, &mut bars)?)
     }
 }
 

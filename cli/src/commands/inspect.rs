@@ -50,7 +50,10 @@ fn describe(info: &ModelInfo) -> Table {
         let (tensors, bytes) = (HumanCount(stored.tensors as u64), BinaryBytes(stored.bytes));
         add("stored", format!("{dtype}: {bytes} in {tensors} tensors, {} numbers", HumanCount(stored.elements)));
     }
-    add("files", info.files.to_string());
+    match info.files {
+        0 => add("files", "no weights here".into()),
+        files => add("files", files.to_string()),
+    }
     rows
 }
 

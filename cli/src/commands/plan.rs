@@ -45,8 +45,10 @@ pub fn run(args: PlanArgs) -> Result<Exit> {
 
     let model = settings.model.resolve(&mut Bars::new(settings.output.quiet))?;
     let processor = Processor::read(&model)?;
-    let checkpoint = Checkpoint::open(&model.shards).map_err(seekvl::Error::from)?;
-    let weights = WeightBytes::of(&checkpoint, settings.model.weights);
+    let weights = match model.shards.as_slice() {
+        [] => WeightBytes::assumed(processor.spec(), settings.model.weights),
+        shards => WeightBytes::of(&Checkpoint::open(shards).map_err(seekvl::Error::from)?, settings.model.weights),
+    };
     let plan = Plan::with_sizes(&processor, &conversation, &sizes, &settings.options, weights)?;
 
     let mut output = settings.output.open();
