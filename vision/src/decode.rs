@@ -132,16 +132,26 @@ struct Decoded {
 
 /// Decodes everything but JPEG.
 fn decode_other(bytes: &[u8], format: ImageFormat, name: &'static str, limits: DecodeLimits) -> Result<Decoded> {
-    let failed = |source| refused(source, name, limits);
+    let (decoder, orientation) = open_other(bytes, format, name, limits)?;
+    let image = DynamicImage::from_decoder(decoder).map_err(|source| refused(source, name, limits))?;
+    Ok(Decoded { image, orientation, always_oriented: format == ImageFormat::Tiff })
+}
+
+/// Reads the header of everything but JPEG, and checks the size.
+fn open_other(
+    bytes: &[u8],
+    format: ImageFormat,
+    name: &'static str,
+    limits: DecodeLimits,
+) -> Result<(impl ImageDecoder, Orientation)> {
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(allocation_limits(limits));
-    let mut decoder = reader.into_decoder().map_err(failed)?;
+    let mut decoder = reader.into_decoder().map_err(|source| refused(source, name, limits))?;
     let (width, height) = decoder.dimensions();
     limits.check(width, height)?;
     // A picture with damaged metadata is shown as it is stored.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let image = DynamicImage::from_decoder(decoder).map_err(failed)?;
-    Ok(Decoded { image, orientation, always_oriented: format == ImageFormat::Tiff })
+    Ok((decoder, orientation))
 }
 
 fn refused(source: ImageError, format: &'static str, limits: DecodeLimits) -> Error {

@@ -2,7 +2,7 @@
 //! follows timm. Pre-norm blocks, learned positions, a final norm, all patches kept; the attention pooling that
 //! checkpoints carry is not used.
 
-use seekvl_nn::{Activation, LayerNorm, Linear, Loader, Mask, Mlp, Result, Tensor, Weight, attention};
+use seekvl_nn::{Activation, LayerNorm, Linear, Loader, Mask, Mlp, Result, Tensor, attention};
 
 /// Tiles that go through the tower together: enough to spread the cost of reading the weights, few enough to bound
 /// the memory of activations.
@@ -170,10 +170,5 @@ impl Siglip {
         };
         let attended = Tensor::stack(&(0..tiles).map(one).collect::<Result<Vec<_>>>()?, 0)?;
         block.out.forward(&attended.reshape((tiles, patches, width))?)
-    }
-
-    /// The first weight of the tower, whose type stands for all.
-    pub fn any_weight(&self) -> &Weight {
-        self.patch_embedding.weight()
     }
 }

@@ -1,12 +1,11 @@
 //! The size of a picture by its header, without decoding it.
 
-use std::io::Cursor;
 use std::path::Path;
 
 use image::metadata::Orientation;
-use image::{ImageDecoder, ImageFormat, ImageReader};
+use image::{ImageDecoder, ImageFormat};
 
-use super::{Conversion, DecodeOptions, Format, allocation_limits, jpeg, read, refused};
+use super::{Conversion, DecodeOptions, Format, jpeg, open_other, read};
 use crate::error::{Error, Result};
 use crate::rgb::Rgb;
 
@@ -38,13 +37,8 @@ impl Rgb {
                 (width, height, orientation, false)
             }
             Format::Other(format, name) => {
-                let failed = |source| refused(source, name, limits);
-                let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-                reader.limits(allocation_limits(limits));
-                let mut decoder = reader.into_decoder().map_err(failed)?;
+                let (decoder, orientation) = open_other(bytes, format, name, limits)?;
                 let (width, height) = decoder.dimensions();
-                limits.check(width, height)?;
-                let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
                 (width, height, orientation, format == ImageFormat::Tiff)
             }
         };
