@@ -7,11 +7,12 @@ use crate::files::{
     CONFIG, ModelFiles, PROCESSOR_CONFIG, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, WEIGHTS_INDEX, Wanted, shard_names,
 };
 use crate::{Error, Result};
-use hf_hub::api::sync::{ApiBuilder, ApiError, ApiRepo};
+use hf_hub::api::sync::{Api, ApiBuilder, ApiError, ApiRepo};
 use hf_hub::{Cache, Repo, RepoType};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 const MAIN: &str = "main";
 const RETRIES: usize = 3;
@@ -177,12 +178,13 @@ impl Hub<'_> {
         let api = ApiBuilder::from_cache(self.cache.clone())
             .with_endpoint(self.options.endpoint.clone())
             .with_token(self.options.token.clone())
-            .with_retries(RETRIES)
+            // Its own retries continue a file at the wrong place where the first answer to a resumed download is an error.
+            .with_retries(0)
             .with_progress(false)
             .build()
-            .map_err(|error| self.explain(error, None))?
-            .repo(self.repo());
-        let info = match api.info() {
+            .map_err(|error| self.explain(error, None))?;
+        let repo = api.repo(self.repo());
+        let info = match repo.info() {
             Ok(info) => info,
             Err(error) if answered(&error) => return Err(self.explain(error, None)),
             // No answer: the cache is the next best.
@@ -194,7 +196,7 @@ impl Hub<'_> {
         if !is_commit(&info.sha) {
             return Err(Error::NotOnHub { id: self.id.to_string(), what: "a commit".into() });
         }
-        let mut download = Download { hub: self, api: &api, snapshot: self.snapshot(&info.sha), progress };
+        let mut download = Download { hub: self, api: &api, repo: &repo, snapshot: self.snapshot(&info.sha), progress };
         let has = |name: &str| info.siblings.iter().any(|file| file.rfilename == name);
         for name in [CONFIG, PROCESSOR_CONFIG, TOKENIZER] {
             download.file(name)?;
@@ -233,7 +235,8 @@ impl Hub<'_> {
 
 struct Download<'a> {
     hub: &'a Hub<'a>,
-    api: &'a ApiRepo,
+    api: &'a Api,
+    repo: &'a ApiRepo,
     snapshot: PathBuf,
     progress: &'a mut dyn Progress,
 }
@@ -244,10 +247,37 @@ impl Download<'_> {
         if path.is_file() {
             return Ok(path);
         }
-        let fetched = self.api.download_with_progress(name, Forward(&mut *self.progress));
-        let fetched = fetched.map_err(|error| self.hub.explain(error, Some(name)))?;
+        let fetched = self.fetch(name).map_err(|error| self.hub.explain(error, Some(name)))?;
         if fetched == path { Ok(path) } else { Err(Error::Moved { id: self.hub.id.to_string() }) }
     }
+
+    fn fetch(&mut self, name: &str) -> Result<PathBuf, ApiError> {
+        let mut attempt = 0;
+        loop {
+            let fetched = self.repo.download_with_progress(name, Forward(&mut *self.progress));
+            attempt += 1;
+            match &fetched {
+                Err(error) if attempt <= RETRIES && cannot_resume(error) && self.forget_part(name).is_some() => {}
+                Err(error) if attempt <= RETRIES && !answered(error) => {
+                    std::thread::sleep(Duration::from_millis(200 << attempt));
+                }
+                _ => return fetched,
+            }
+        }
+    }
+
+    /// Removes what an earlier download left of a file.
+    fn forget_part(&self, name: &str) -> Option<()> {
+        let metadata = self.api.metadata(&self.repo.url(name)).ok()?;
+        let blob = self.hub.cache.repo(self.hub.repo()).blob_path(metadata.etag());
+        std::fs::remove_file(blob.with_extension("part")).ok()
+    }
+}
+
+/// Whether what an earlier download left cannot be continued: it was complete, and the program ended before it said so, or
+/// the file has become shorter.
+fn cannot_resume(error: &ApiError) -> bool {
+    matches!(error, ApiError::InvalidResume) || status(error) == Some(416)
 }
 
 /// Our progress as hf-hub calls it.

@@ -180,6 +180,22 @@ fn a_configuration_comes_without_the_weights() {
 }
 
 #[test]
+fn what_an_interrupted_download_left_is_no_obstacle() {
+    for content in ["", "{", "{\"model\": 1} and more than there is", SHARDED[0].1] {
+        let server = Server::start("owner/name", COMMIT, &SHARDED, &[]);
+        let cache = tempfile::tempdir().unwrap();
+        let blobs = cache.path().join("models--owner--name/blobs");
+        fs::create_dir_all(&blobs).unwrap();
+        let part = Path::new(SHARDED[0].0).with_extension("part");
+        fs::write(blobs.join(format!("etag-of-{}", part.display())), content).unwrap();
+        let files = resolve("owner/name", None, &options(cache.path(), &server.url()), &mut ()).unwrap();
+        let complete = fs::read_to_string(files.dir.join(SHARDED[0].0)).unwrap();
+        // What was there counts as the beginning, whatever it is; hubs name blobs by their content.
+        assert_eq!(complete.len(), SHARDED[0].1.len(), "{content:?}");
+    }
+}
+
+#[test]
 fn a_model_is_downloaded_once_into_the_standard_cache() {
     let server = Server::start("owner/name", COMMIT, &SHARDED, &[]);
     let cache = tempfile::tempdir().unwrap();

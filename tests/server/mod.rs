@@ -74,6 +74,9 @@ impl Repo {
         };
         let bounds = range.and_then(|range| range.strip_prefix("bytes=")?.split_once('-')).unwrap_or(("0", ""));
         let start: usize = bounds.0.parse().unwrap();
+        if start >= content.len() {
+            return nothing("416 Range Not Satisfiable");
+        }
         let end = bounds.1.parse().map_or(content.len(), |last: usize| (last + 1).min(content.len()));
         let headers = format!(
             "ETag: \"etag-of-{name}\"\r\nX-Repo-Commit: {}\r\nContent-Range: bytes {start}-{}/{}\r\n",
