@@ -5,11 +5,11 @@ use crate::conversation::{Conversation, Image, Message};
 use crate::eyes::Eyes;
 use crate::files::ModelFiles;
 use crate::hub::{self, HubOptions, Progress};
-use crate::processor::Processor;
+use crate::processor::{Prepared, Processor};
 use crate::{Options, Result};
-use seekvl_language::{Decoder, Engine, Event, Generation, Request, TokenSequence};
+use seekvl_language::{Cancel, Decoder, Engine, Event, Generation, Request, TokenSequence};
 use seekvl_nn::{Checkpoint, Device, Loader, WeightType};
-use seekvl_vision::{DecodeLimits, DecodeOptions, Tiles};
+use seekvl_vision::{DecodeLimits, DecodeOptions};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -132,7 +132,7 @@ impl<'p> Builder<'p> {
 }
 
 /// A conversation made into a prompt, its pictures encoded.
-struct Prepared {
+struct Encoded {
     sequence: TokenSequence,
     image_tokens: Vec<usize>,
     timings: Timings,
@@ -198,7 +198,7 @@ impl Model {
     /// # Errors
     /// As [`Model::generate`].
     pub fn stream(&self, conversation: &Conversation, options: &Options) -> Result<Stream<'_>> {
-        let Prepared { sequence, image_tokens, timings } = self.prepare(conversation, options)?;
+        let Encoded { sequence, image_tokens, timings } = self.encode(conversation, options)?;
         let requests = vec![Request::new(sequence, options.generation.clone())];
         let generation = self.engine(options).start(requests, options.cancel.clone())?;
         Ok(Stream { generation, image_tokens, timings })
@@ -209,10 +209,10 @@ impl Model {
     /// # Errors
     /// As [`Model::generate`], whichever conversation it is.
     pub fn batch(&self, conversations: &[Conversation], options: &Options) -> Result<Vec<Answer>> {
-        let prepared: Vec<Prepared> =
-            conversations.iter().map(|conversation| self.prepare(conversation, options)).collect::<Result<_>>()?;
+        let encoded: Vec<Encoded> =
+            conversations.iter().map(|conversation| self.encode(conversation, options)).collect::<Result<_>>()?;
         let (mut requests, mut rest) = (Vec::new(), Vec::new());
-        for Prepared { sequence, image_tokens, timings } in prepared {
+        for Encoded { sequence, image_tokens, timings } in encoded {
             requests.push(Request::new(sequence, options.generation.clone()));
             rest.push((image_tokens, timings));
         }
@@ -239,25 +239,26 @@ impl Model {
         Engine::new(&self.decoder, self.processor.tokenizer()).prefill_chunk(options.prefill_chunk)
     }
 
-    fn prepare(&self, conversation: &Conversation, options: &Options) -> Result<Prepared> {
-        let spec = self.processor.spec();
+    fn encode(&self, conversation: &Conversation, options: &Options) -> Result<Encoded> {
         let started = Instant::now();
-        let tiling = options.tiling.apply(&spec.tiling)?;
-        let crop = options.tiling.cropping.applies(conversation.images().count());
-        let tile = |image: &Image| Ok(Tiles::new(&*image.load(&options.decode)?, &tiling, crop));
-        let tiles: Vec<Tiles> = conversation.images().map(tile).collect::<Result<_>>()?;
-        let grids: Vec<_> = tiles.iter().map(Tiles::grid).collect();
-        let prompt = self.processor.prompt(conversation, &grids)?;
-        self.processor.check_fits(&prompt)?;
+        let prepared = self.processor.prepare(conversation, &options.tiling, &options.decode)?;
+        self.processor.check_fits(&prepared.prompt)?;
         let images = started.elapsed();
 
         let started = Instant::now();
-        let mut sequence = TokenSequence::new(prompt.ids);
-        for (tiles, slots) in tiles.iter().zip(&prompt.images) {
-            sequence.insert(slots.start, self.eyes.see(tiles, spec, &options.cancel)?)?;
-        }
+        let sequence = self.sequence(&prepared, &options.cancel)?;
         let timings = Timings { images, vision: started.elapsed(), ..Timings::default() };
-        Ok(Prepared { sequence, image_tokens: prompt.images.iter().map(ExactSizeIterator::len).collect(), timings })
+        let image_tokens = prepared.prompt.images.iter().map(ExactSizeIterator::len).collect();
+        Ok(Encoded { sequence, image_tokens, timings })
+    }
+
+    /// What the language model is given: the prompt's ids, and the encoded pictures in their slots.
+    pub(crate) fn sequence(&self, prepared: &Prepared, cancel: &Cancel) -> Result<TokenSequence> {
+        let mut sequence = TokenSequence::new(prepared.prompt.ids.clone());
+        for (tiles, slots) in prepared.tiles.iter().zip(&prepared.prompt.images) {
+            sequence.insert(slots.start, self.eyes.see(tiles, self.processor.spec(), cancel)?)?;
+        }
+        Ok(sequence)
     }
 }
 

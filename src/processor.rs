@@ -1,12 +1,20 @@
 //! What stands before the weights: a model's shape, its tokenizer and its chat template.
 
 use crate::config::ModelSpec;
-use crate::conversation::Conversation;
+use crate::conversation::{Conversation, Image};
 use crate::files::{ModelFiles, read_bounded};
 use crate::template::{Prompt, Template};
 use crate::{Error, Result, TilingOptions};
 use seekvl_language::Tokenizer;
-use seekvl_vision::TileGrid;
+use seekvl_vision::{DecodeOptions, TileGrid, Tiles};
+
+/// A conversation's prompt and pictures, before any weight comes into it.
+pub(crate) struct Prepared {
+    /// The tokens, with the images' slots.
+    pub prompt: Prompt,
+    /// The pictures, in the order of their slots.
+    pub tiles: Vec<Tiles>,
+}
 
 /// Turns conversations into prompts. Needs no weights.
 pub struct Processor {
@@ -53,6 +61,24 @@ impl Processor {
     /// The ids that frame a prompt.
     pub fn template(&self) -> &Template {
         &self.template
+    }
+
+    /// Decodes and tiles a conversation's pictures, and makes its prompt.
+    ///
+    /// # Errors
+    /// Pictures that cannot be read, options that do not fit the model, and those of [`Processor::prompt`].
+    pub(crate) fn prepare(
+        &self,
+        conversation: &Conversation,
+        tiling: &TilingOptions,
+        decode: &DecodeOptions,
+    ) -> Result<Prepared> {
+        let spec = tiling.apply(&self.spec.tiling)?;
+        let crop = tiling.cropping.applies(conversation.images().count());
+        let tile = |image: &Image| Ok(Tiles::new(&*image.load(decode)?, &spec, crop));
+        let tiles: Vec<Tiles> = conversation.images().map(tile).collect::<Result<_>>()?;
+        let grids: Vec<_> = tiles.iter().map(Tiles::grid).collect();
+        Ok(Prepared { prompt: self.prompt(conversation, &grids)?, tiles })
     }
 
     /// The grids of a conversation's pictures by their sizes `(width, height)`.

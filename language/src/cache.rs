@@ -16,10 +16,10 @@ pub struct Cache {
     limit: usize,
 }
 
-/// Tokens that there is room for at first, to spare short sequences many small steps.
-const SMALLEST_ROOM: usize = 64;
-
 impl Cache {
+    /// Tokens that there is room for at first, to spare short sequences many small steps.
+    pub const SMALLEST_ROOM: usize = 64;
+
     pub(crate) fn new(spec: &DecoderSpec) -> Self {
         let row = spec.attention.cache_row();
         Self { layers: vec![None; spec.layers], row, len: 0, limit: spec.max_positions }
@@ -70,7 +70,7 @@ impl Cache {
             Some(room) if room.dim(0)? >= end => room.clone(),
             grown => {
                 let full = grown.as_ref().map_or(Ok(0), |old| old.dim(0))?;
-                let capacity = end.max(2 * full).max(SMALLEST_ROOM).min(self.limit);
+                let capacity = end.max(2 * full).max(Self::SMALLEST_ROOM).min(self.limit);
                 let room = Tensor::zeros((capacity, self.row.0, self.row.1), rows.dtype(), rows.device())?;
                 if let Some(old) = grown.as_ref().filter(|_| self.len > 0) {
                     room.slice_set(&old.narrow(0, 0, self.len)?, 0, 0)?;

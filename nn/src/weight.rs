@@ -126,10 +126,13 @@ impl Weight {
     /// `x · selfᵀ + bias`: `x` is `[.., cols]`, the result `[.., rows]`; `bias` is `[rows]`.
     pub fn apply(&self, x: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
         if let Some(matrix) = self.matrix() {
-            let bias = bias.map(host::to_vec).transpose()?;
-            return host::map_rows(x, self.rows, |x, y| {
-                seekvl_kernels::linear(Cpu::detect(), x, matrix, bias.as_deref(), y);
-            });
+            let product = |bias: Option<&[f32]>| {
+                host::map_rows(x, self.rows, |x, y| seekvl_kernels::linear(Cpu::detect(), x, matrix, bias, y))
+            };
+            return match bias {
+                Some(bias) => host::with_slice(bias, |bias| product(Some(bias)))?,
+                None => product(None),
+            };
         }
         let Some(weight) = self.tensor() else { unreachable!("a weight is on the CPU or on a device") };
         let y = x.broadcast_matmul(&weight.t()?)?;

@@ -5,7 +5,7 @@ use super::set::sha256;
 use super::{DoctorOptions, LayerPart, Notebook, PartReport, Stage};
 use crate::conversation::{Conversation, Image};
 use crate::files::{ModelFiles, read_json};
-use crate::template::Prompt;
+use crate::processor::Prepared;
 use crate::{Error, Model, Result, TilingOptions};
 use seekvl_language::{
     Cancel, Engine, GenerationOptions, Probe, Request as EngineRequest, Routing, Sampling, Span, TokenSequence,
@@ -69,12 +69,6 @@ struct Doctor<'m> {
     notebook: Notebook,
 }
 
-/// A request's prompt with its pictures.
-struct Prepared {
-    prompt: Prompt,
-    tiles: Vec<Tiles>,
-}
-
 impl Doctor<'_> {
     fn tokenizer(&mut self, golden: &Golden) {
         let tokenizer = self.model.processor().tokenizer();
@@ -102,14 +96,8 @@ impl Doctor<'_> {
         for image in conversation.messages.iter_mut().flat_map(|message| &mut message.images) {
             *image = self.picture(image)?;
         }
-        let processor = self.model.processor();
-        let options = TilingOptions::default();
-        let crop = options.cropping.applies(conversation.images().count());
         let decode = DecodeOptions { conversion: Conversion::AsStored, ..DecodeOptions::default() };
-        let tile = |image: &Image| Ok(Tiles::new(&*image.load(&decode)?, &processor.spec().tiling, crop));
-        let tiles: Vec<Tiles> = conversation.images().map(tile).collect::<Result<_>>()?;
-        let grids: Vec<_> = tiles.iter().map(Tiles::grid).collect();
-        Ok(Prepared { prompt: processor.prompt(&conversation, &grids)?, tiles })
+        self.model.processor().prepare(&conversation, &TilingOptions::default(), &decode)
     }
 
     /// A picture of the reference: its own pixels where they depend on a codec and are given, else its file.
@@ -265,12 +253,7 @@ impl Doctor<'_> {
         for (row, single) in rows.iter().enumerate() {
             let prepared = self.prepare(single)?;
             self.tokens(name, request, &prepared, row)?;
-            let (eyes, spec) = (self.model.eyes(), self.model.processor().spec());
-            let mut sequence = TokenSequence::new(prepared.prompt.ids);
-            for (tiles, slots) in prepared.tiles.iter().zip(&prepared.prompt.images) {
-                sequence.insert(slots.start, eyes.see(tiles, spec, &Cancel::new())?)?;
-            }
-            sequences.push(sequence);
+            sequences.push(self.model.sequence(&prepared, &Cancel::new())?);
         }
         let eos = self.model.processor().template().eos;
         let ids = self.generate(sequences, Sampling::greedy(), 0)?;

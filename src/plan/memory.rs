@@ -3,7 +3,7 @@
 use super::ImagePlan;
 use crate::Options;
 use crate::config::ModelSpec;
-use seekvl_language::{AttentionSpec, DecoderSpec};
+use seekvl_language::{AttentionSpec, Cache, DecoderSpec};
 use seekvl_nn::{Checkpoint, StoredDtype, WeightType};
 use seekvl_projector::ProjectorSpec;
 use seekvl_vision::{SiglipSpec, TILES_AT_ONCE};
@@ -11,9 +11,6 @@ use serde::Serialize;
 
 const F32: u64 = size_of::<f32>() as u64;
 const BF16: u64 = 2;
-
-/// Tokens that a cache has room for at first.
-const SMALLEST_CACHE: usize = 64;
 
 /// Bytes of a model's weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -140,7 +137,7 @@ fn vision(spec: &SiglipSpec, projector: &ProjectorSpec, views: u64) -> u64 {
 /// Room doubles as it fills, up to the context; the prompt comes in chunks, the answer one by one.
 fn cache(spec: &DecoderSpec, prompt: usize, chunk: usize, max_new_tokens: usize) -> u64 {
     let total = prompt.saturating_add(max_new_tokens).min(spec.max_positions);
-    let mut room = chunk.max(SMALLEST_CACHE).min(spec.max_positions);
+    let mut room = chunk.max(Cache::SMALLEST_ROOM).min(spec.max_positions);
     while room < total {
         room = room.saturating_mul(2).min(spec.max_positions);
     }
