@@ -1,0 +1,165 @@
+"""From samples to the tensors of a training step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .modeling.config import NanoConfig
+from .modeling.nano import slots_of_image
+from .modeling.packing import Packing, pack
+from .sample import Question, Sample
+from .targets import IGNORED, PatchTargets, patch_targets
+from .tiling import TILED_PICTURES, Views, views
+from .tokenizer import ASSISTANT, USER, NanoTokenizer
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question in tokens: what is asked, and the answer with its end."""
+
+    task: str
+    prompt: list[int]
+    answer: list[int]
+
+    @property
+    def length(self) -> int:
+        """Tokens that the model reads; it need not read the end."""
+        return len(self.prompt) + len(self.answer) - 1
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A sample in tokens: `ids` up to its last picture, and its questions."""
+
+    views: list[Views]
+    patch_targets: list[PatchTargets]
+    ids: list[int]
+    questions: list[Asked]
+
+    @property
+    def length(self) -> int:
+        """Tokens in all."""
+        return len(self.ids) + sum(question.length for question in self.questions)
+
+    @property
+    def views_count(self) -> int:
+        """Views of all pictures."""
+        return sum(len(view.pixels) for view in self.views)
+
+
+def encode(sample: Sample, tokenizer: NanoTokenizer, config: NanoConfig, most_tokens: int) -> Encoded:
+    """Tokens, views and targets of a sample; questions longer than `most_tokens` are left out."""
+    tiled = len(sample.pictures) <= TILED_PICTURES
+    seen = [views(picture.image, tiled) for picture in sample.pictures]
+    ids = [tokenizer.bos, *tokenizer.encode(f"{USER}: ")]
+    for i, view in enumerate(seen):
+        if i > 0:
+            ids += tokenizer.encode("\n")
+        slots = slots_of_image(0, view.columns, view.rows, config.side, view.columns * view.rows + 1)
+        ids += [tokenizer.image] * len(slots)
+    grid = config.vision.grid
+    targets = [
+        patch_targets(picture, view.placements, grid) for picture, view in zip(sample.pictures, seen, strict=True)
+    ]
+    questions = [encode_question(question, tokenizer) for question in sample.questions]
+    return Encoded(seen, targets, ids, [question for question in questions if question.length <= most_tokens])
+
+
+def encode_question(question: Question, tokenizer: NanoTokenizer) -> Asked:
+    """The ids after the pictures, as the chat template has them, and those of the answer with its end."""
+    prompt = tokenizer.encode(f"\n{question.text.strip()}\n\n{ASSISTANT}:")
+    return Asked(question.task, prompt, [*tokenizer.encode(question.answer.strip()), tokenizer.eos])
+
+
+@dataclass
+class Batch:
+    """The tensors of a step: T tokens in a row, N views of P patches, Q questions.
+
+    `pixels` uint8 [N, side, side, 3]; `characters` [N, P, 2], `kinds`, `colours` [N, P], `edges` [N, P, 4];
+    `ids`, `slots` (rows of `Nano.visual_tokens`, -1 elsewhere), `positions`, `targets` (what follows in an answer, else
+    `IGNORED`), `weights`, `question` (its number, -1 before the questions) [T]; `tasks` Q names.
+    """
+
+    pixels: Tensor
+    characters: Tensor
+    kinds: Tensor
+    colours: Tensor
+    edges: Tensor
+    ids: Tensor
+    slots: Tensor
+    positions: Tensor
+    targets: Tensor
+    weights: Tensor
+    question: Tensor
+    packing: Packing
+    tasks: list[str]
+    samples: int
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on another device."""
+        parts = vars(self).items()
+        moved: dict[str, Any] = {name: part.to(device) for name, part in parts if isinstance(part, Tensor | Packing)}
+        return replace(self, **moved)
+
+
+def collate(samples: list[Encoded], tokenizer: NanoTokenizer, config: NanoConfig) -> Batch:
+    """Puts samples together."""
+    all_views = [view for sample in samples for view in sample.views]
+    all_targets = [targets for sample in samples for targets in sample.patch_targets]
+    total = sum(len(view.pixels) for view in all_views)
+    ids: list[int] = []
+    slots: list[int] = []
+    positions: list[int] = []
+    targets: list[int] = []
+    weights: list[float] = []
+    question: list[int] = []
+    tasks: list[str] = []
+    first = 0
+    for sample in samples:
+        before = len(sample.ids)
+        ids += sample.ids
+        pointers: list[int] = []
+        for view in sample.views:
+            pointers += slots_of_image(first, view.columns, view.rows, config.side, total)
+            first += len(view.pixels)
+        left = iter(pointers)
+        slots += [next(left) if token == tokenizer.image else -1 for token in sample.ids]
+        positions += range(before)
+        targets += [IGNORED] * before
+        weights += [0.0] * before
+        question += [-1] * before
+        for asked in sample.questions:
+            unseen = len(asked.prompt) - 1
+            ids += asked.prompt + asked.answer[:-1]
+            slots += [-1] * asked.length
+            positions += range(before, before + asked.length)
+            targets += [IGNORED] * unseen + asked.answer
+            weights += [0.0] * unseen + [len(asked.answer) ** -0.5] * len(asked.answer)
+            question += [len(tasks)] * asked.length
+            tasks.append(asked.task)
+    lengths = [(owner, asked.length) for owner, sample in enumerate(samples) for asked in sample.questions]
+
+    def joined(name: str) -> Tensor:
+        return torch.from_numpy(np.concatenate([getattr(part, name) for part in all_targets]))
+
+    return Batch(
+        pixels=torch.from_numpy(np.concatenate([view.pixels for view in all_views])),
+        characters=joined("characters"),
+        kinds=joined("kinds"),
+        colours=joined("colours"),
+        edges=joined("edges"),
+        ids=torch.tensor(ids),
+        slots=torch.tensor(slots),
+        positions=torch.tensor(positions),
+        targets=torch.tensor(targets),
+        weights=torch.tensor(weights),
+        question=torch.tensor(question),
+        packing=pack([len(sample.ids) for sample in samples], lengths),
+        tasks=tasks,
+        samples=len(samples),
+    )

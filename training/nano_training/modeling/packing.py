@@ -1,0 +1,103 @@
+"""Many sequences in one row of tokens: pictures, and questions that see their pictures but not each other.
+
+So a step pays for a picture once, however many questions it has, and nothing for padding outside of attention.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+@dataclass
+class Questions:
+    """Some questions of similar length: N of at most L tokens.
+
+    `index` [N, L]: their places in the row, the row's length as padding; `owner` [N]: whose pictures each sees;
+    `seen` bool [N, 1, L, P + L]: which of the pictures' and its own tokens each token sees.
+    """
+
+    index: Tensor
+    owner: Tensor
+    seen: Tensor
+
+
+@dataclass
+class Packing:
+    """Where the sequences are in a row of `length` tokens.
+
+    `pictures` [B, P]: places of each sample's tokens before its questions, padded on the right with `length`;
+    `back` [length]: where each token is found after pictures and groups of questions are laid end to end.
+    """
+
+    length: int
+    pictures: Tensor
+    groups: list[Questions]
+    back: Tensor
+
+    def to(self, device: torch.device) -> Packing:
+        """The same on another device."""
+        groups = [Questions(*(getattr(group, part.name).to(device) for part in fields(group))) for group in self.groups]
+        return Packing(self.length, self.pictures.to(device), groups, self.back.to(device))
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Causal attention within the sequences; all three and the result are [length, heads, width]."""
+        query, key, value = (functional.pad(x, (0, 0, 0, 0, 0, 1)) for x in (query, key, value))
+        picture_query, picture_key, picture_value = (x[self.pictures].transpose(1, 2) for x in (query, key, value))
+        attention = functional.scaled_dot_product_attention
+        outputs = [attention(picture_query, picture_key, picture_value, is_causal=True)]
+        for group in self.groups:
+            own_query, own_key, own_value = (x[group.index].transpose(1, 2) for x in (query, key, value))
+            keys = torch.cat((picture_key[group.owner], own_key), 2)
+            values = torch.cat((picture_value[group.owner], own_value), 2)
+            bias = torch.zeros(group.seen.shape, dtype=query.dtype, device=query.device)
+            outputs.append(attention(own_query, keys, values, attn_mask=bias.masked_fill_(~group.seen, -torch.inf)))
+        return torch.cat([output.transpose(1, 2).flatten(0, 1) for output in outputs])[self.back]
+
+
+GROUP = 48
+"""Most questions that attend together; they are sorted by length."""
+
+
+def pack(pictures: list[int], questions: list[tuple[int, int]]) -> Packing:
+    """The packing of samples in this order in the row: for each of `pictures` its number of tokens, then its questions.
+
+    `questions` gives each question's sample and number of tokens, sample by sample.
+    """
+    starts, question_starts = [], []
+    place = 0
+    by_owner: list[list[int]] = [[] for _ in pictures]
+    for number, (owner, _) in enumerate(questions):
+        by_owner[owner].append(number)
+    question_starts = [0] * len(questions)
+    for owner, length in enumerate(pictures):
+        starts.append(place)
+        place += length
+        for number in by_owner[owner]:
+            question_starts[number] = place
+            place += questions[number][1]
+    picture_index = _ranges(starts, pictures, place)
+    groups, order = [], sorted(range(len(questions)), key=lambda number: questions[number][1])
+    for first in range(0, len(order), GROUP):
+        chosen = order[first : first + GROUP]
+        lengths = [questions[number][1] for number in chosen]
+        index = _ranges([question_starts[number] for number in chosen], lengths, place)
+        owner_of = torch.tensor([questions[number][0] for number in chosen])
+        before = (picture_index[owner_of] < place)[:, None].expand(-1, index.shape[1], -1)
+        causal = torch.ones(index.shape[1], index.shape[1], dtype=torch.bool).tril()
+        seen = torch.cat((before, causal.expand(len(chosen), -1, -1)), -1)
+        groups.append(Questions(index, owner_of, seen[:, None]))
+    laid = torch.cat([picture_index.flatten(), *(group.index.flatten() for group in groups)])
+    back = torch.empty(place + 1, dtype=torch.long)
+    back[laid] = torch.arange(len(laid))
+    return Packing(place, picture_index, groups, back[:place])
+
+
+def _ranges(starts: list[int], lengths: list[int], padding: int) -> Tensor:
+    longest = max(lengths, default=0)
+    offsets = torch.arange(longest)
+    index = torch.tensor(starts)[:, None] + offsets
+    return torch.where(offsets < torch.tensor(lengths)[:, None], index, padding)

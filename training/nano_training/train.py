@@ -1,0 +1,315 @@
+"""Trains nano: `python -m nano_training.train --out DIR`; again with the same DIR to go on.
+
+Several processes on one machine share the work when started by `torchrun`; each computes on `--threads` threads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from .batch import Batch, Encoded, collate, encode
+from .losses import AnswerLoss, PatchHeads, answer_loss, patch_loss
+from .mixture import Mixture, sample
+from .modeling.config import NanoConfig
+from .modeling.nano import Nano
+from .pieces import read_pieces, write_pieces
+from .tokenizer import NanoTokenizer
+
+LOG_STEPS = 50
+"""Steps between lines of the log."""
+
+POOL = 64
+"""Samples that are sorted by length before they are cut into batches."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train."""
+
+    out: Path
+    tokenizer: Path
+    mixture: Mixture
+    minutes: float
+    decay_minutes: float
+    rate: float
+    warmup: int
+    batch_tokens: int
+    batch_views: int
+    most_tokens: int
+    answers: bool
+    patches: float
+    threads: int
+    workers: int
+    device: torch.device
+    dtype: torch.dtype
+    save_minutes: float
+
+
+class Samples(IterableDataset[Batch]):
+    """Batches without end, each from seeds of its own; the same start gives the same batches."""
+
+    def __init__(self, settings: Settings, config: NanoConfig, start: int, stride: int) -> None:
+        super().__init__()
+        self.settings, self.config, self.start, self.stride = settings, config, start, stride
+
+    def __iter__(self) -> Iterator[Batch]:
+        worker = get_worker_info()
+        number, count = (worker.id, worker.num_workers) if worker else (0, 1)
+        torch.set_num_threads(self.settings.threads if worker is None else 1)
+        seed, stride = self.start + number * self.stride, self.stride * count
+        tokenizer = NanoTokenizer(self.settings.tokenizer)
+        while True:
+            pool: list[Encoded] = []
+            for _ in range(POOL):
+                made = sample(seed, "train", self.settings.mixture)
+                pool.append(encode(made, tokenizer, self.config, self.settings.most_tokens))
+                seed += stride
+            yield from self._batches(pool, tokenizer)
+
+    def _batches(self, pool: list[Encoded], tokenizer: NanoTokenizer) -> Iterator[Batch]:
+        pool.sort(key=lambda encoded: encoded.length)
+        batches: list[list[Encoded]] = [[]]
+        for encoded in pool:
+            batch = [*batches[-1], encoded]
+            views = sum(part.views_count for part in batch)
+            tokens = sum(part.length for part in batch)
+            if tokens > self.settings.batch_tokens or views > self.settings.batch_views:
+                batches.append([encoded])
+            else:
+                batches[-1] = batch
+        order = torch.randperm(len(batches)).tolist()
+        for index in order:
+            if batches[index]:
+                yield collate(batches[index], tokenizer, self.config)
+
+
+class Trainer:
+    """The model, its optimisers and where they stand."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings, self.config = settings, NanoConfig()
+        self.rank, self.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+        torch.manual_seed(1)
+        self.model = Nano(self.config).to(settings.device)
+        self.heads = PatchHeads(self.config).to(settings.device)
+        matrices, others = split_parameters(self.model)
+        self.optimisers: list[torch.optim.Optimizer] = [
+            torch.optim.Muon(matrices, lr=settings.rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.AdamW(
+                [*others, *self.heads.parameters()], lr=settings.rate, betas=(0.9, 0.98), weight_decay=0.0
+            ),
+        ]
+        self.parameters = [*matrices, *others, *self.heads.parameters()]
+        self.step, self.seen, self.next_seed, self.trained_seconds = 0, 0, 0, 0.0
+        if (settings.out / "state.000").exists():
+            self.load()
+
+    def load(self) -> None:
+        """Goes on from the state in the output folder."""
+        state = torch.load(read_pieces(self.settings.out / "state"), map_location=self.settings.device)
+        self.model.load_state_dict(state["model"])
+        self.heads.load_state_dict(state["heads"])
+        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
+        self.step, self.seen, self.next_seed = state["step"], state["seen"], state["next_seed"]
+        self.trained_seconds = state["trained_seconds"]
+
+    def save(self, seconds: float) -> None:
+        """Writes the state; the next run takes seeds that this one has not used."""
+        state = {
+            "model": self.model.state_dict(),
+            "heads": self.heads.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "step": self.step,
+            "seen": self.seen,
+            "next_seed": self.next_seed + self.seen + 100 * POOL * self.world * max(1, self.settings.workers),
+            "trained_seconds": self.trained_seconds + seconds,
+        }
+        write_pieces(state, self.settings.out / "state")
+
+    def update(self, batch: Batch, scale: float) -> tuple[dict[str, Tensor], AnswerLoss | None]:
+        """One step; figures to log, and how the answers did."""
+        dtype = self.settings.dtype
+        pixels = (batch.pixels.permute(0, 3, 1, 2).to(dtype) / 127.5 - 1).contiguous()
+        features = self.model.vision(pixels)
+        loss, figures = patch_loss(self.heads, features, batch)
+        figures["patches"] = loss.detach()
+        loss = loss * self.settings.patches
+        answers = None
+        if self.settings.answers:
+            answers = answer_loss(self.model, features, batch)
+            figures["answers"] = answers.value.detach()
+            loss = loss + answers.value
+        for optimiser in self.optimisers:
+            optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.share_gradients()
+        figures["norm"] = nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = self.settings.rate * scale
+            optimiser.step()
+        for router in self.model.routers():
+            if self.world > 1:
+                distributed.all_reduce(router.load)
+            router.balance(0.002 * scale)
+        return figures, answers
+
+    def share_gradients(self) -> None:
+        """The mean of all processes' gradients; what had none counts as zero."""
+        for parameter in self.parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        if self.world > 1:
+            flat = torch.cat([parameter.grad.flatten() for parameter in self.parameters if parameter.grad is not None])
+            distributed.all_reduce(flat)
+            flat /= self.world
+            parts = flat.split([parameter.numel() for parameter in self.parameters])
+            for parameter, part in zip(self.parameters, parts, strict=True):
+                parameter.grad = part.view_as(parameter)
+
+    def scale(self, minutes: float) -> float:
+        """The share of the full rate: rises over the first steps, and falls to zero over the last minutes."""
+        left = self.settings.minutes - minutes
+        falling = min(1.0, max(0.02, left / self.settings.decay_minutes)) if self.settings.decay_minutes > 0 else 1.0
+        return min(1.0, (self.step + 1) / self.settings.warmup) * falling
+
+    def run(self) -> None:
+        """Trains until the time is over."""
+        settings = self.settings
+        data = Samples(settings, self.config, self.next_seed + self.rank, self.world)
+        loader = DataLoader(
+            data, batch_size=None, num_workers=settings.workers, pin_memory=settings.device.type == "cuda"
+        )
+        log = Log(settings.out / "log.jsonl" if self.rank == 0 else None)
+        started = saved = time.monotonic()
+        for batch in loader:
+            minutes = (time.monotonic() - started) / 60
+            if self.all_agree(minutes > settings.minutes):
+                break
+            figures, answers = self.update(batch.to(settings.device), self.scale(minutes))
+            self.step += 1
+            self.seen += batch.samples * self.world
+            log.add(figures, answers, batch.tasks)
+            if self.step % LOG_STEPS == 0:
+                log.write({"step": self.step, "seen": self.seen, "minutes": self.trained_seconds / 60 + minutes})
+            if self.rank == 0 and time.monotonic() - saved > settings.save_minutes * 60:
+                saved = time.monotonic()
+                self.save(saved - started)
+        if self.rank == 0:
+            self.save(time.monotonic() - started)
+
+    def all_agree(self, stop: bool) -> bool:
+        """Whether any process wants to stop."""
+        if self.world == 1:
+            return stop
+        votes = torch.tensor([float(stop)])
+        distributed.all_reduce(votes)
+        return votes.item() > 0
+
+
+def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Matrices inside the network, and all else: embeddings, the output layer, routers, norms, biases."""
+    matrices: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
+    for name, parameter in model.named_parameters():
+        inside = parameter.ndim == 2 and not any(part in name for part in ("embed", "lm_head", "gate.weight"))
+        (matrices if inside else others).append(parameter)
+    return matrices, others
+
+
+class Log:
+    """Means over the steps since the last line, and the share of wholly right answers of each task."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.sums: dict[str, list[float]] = defaultdict(list)
+
+    def add(self, figures: dict[str, Tensor], answers: AnswerLoss | None, tasks: list[str]) -> None:
+        """Takes in one step."""
+        if self.path is None:
+            return
+        for name, value in figures.items():
+            if not torch.isnan(value):
+                self.sums[name].append(float(value))
+        if answers is None:
+            return
+        wrong = set(answers.question[~answers.right].tolist())
+        for question, task in enumerate(tasks):
+            self.sums[task].append(float(question not in wrong))
+
+    def write(self, head: dict[str, float]) -> None:
+        """Writes a line."""
+        if self.path is None:
+            return
+        means = {name: round(sum(values) / len(values), 4) for name, values in sorted(self.sums.items())}
+        self.sums.clear()
+        with self.path.open("a") as file:
+            file.write(json.dumps({**{name: round(value, 2) for name, value in head.items()}, **means}) + "\n")
+
+
+def arguments() -> Settings:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the state and the log")
+    parser.add_argument("--tokenizer", type=Path, required=True, help="tokenizer.json")
+    parser.add_argument("--mixture", default="", help="weights of the kinds of samples: scene=2,line=1")
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--decay-minutes", type=float, default=0, help="the rate falls to zero over the last minutes")
+    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--warmup", type=int, default=200, help="steps")
+    parser.add_argument("--batch-tokens", type=int, default=6000)
+    parser.add_argument("--batch-views", type=int, default=48)
+    parser.add_argument("--most-tokens", type=int, default=500, help="of one question")
+    parser.add_argument("--patches", type=float, default=0.3, help="weight of the patch targets")
+    parser.add_argument("--no-answers", action="store_true", help="train the vision tower alone")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=0, help="processes that generate")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="bfloat16", help="of the activations")
+    parser.add_argument("--save-minutes", type=float, default=5)
+    given = parser.parse_args()
+    return Settings(
+        out=given.out,
+        tokenizer=given.tokenizer,
+        mixture=Mixture.parse(given.mixture),
+        minutes=given.minutes,
+        decay_minutes=given.decay_minutes,
+        rate=given.rate,
+        warmup=given.warmup,
+        batch_tokens=given.batch_tokens,
+        batch_views=given.batch_views,
+        most_tokens=given.most_tokens,
+        answers=not given.no_answers,
+        patches=given.patches,
+        threads=given.threads,
+        workers=given.workers,
+        device=torch.device(given.device),
+        dtype=getattr(torch, given.dtype),
+        save_minutes=given.save_minutes,
+    )
+
+
+def main() -> None:
+    """Runs the command."""
+    settings = arguments()
+    settings.out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(settings.threads)
+    if "RANK" in os.environ:
+        distributed.init_process_group("gloo")
+    Trainer(settings).run()
+
+
+if __name__ == "__main__":
+    main()
