@@ -70,10 +70,17 @@ def encode(sample: Sample, tokenizer: NanoTokenizer, config: NanoConfig, most_to
     return Encoded(seen, targets, ids, [question for question in questions if question.length <= most_tokens])
 
 
+SPELLED = ("read/", "document/", "chart/")
+"""Tasks whose answers are read off the picture: they are written letter by letter, as they are seen, whatever merges the
+tokenizer has. What the model writes is the same text."""
+
+
 def encode_question(question: Question, tokenizer: NanoTokenizer) -> Asked:
     """The ids after the pictures, as the chat template has them, and those of the answer with its end."""
     prompt = tokenizer.encode(f"\n{question.text.strip()}\n\n{ASSISTANT}:")
-    return Asked(question.task, prompt, [*tokenizer.encode(question.answer.strip()), tokenizer.eos])
+    answer = question.answer.strip()
+    parts = list(answer) if question.task.startswith(SPELLED) else [answer]
+    return Asked(question.task, prompt, [*(token for part in parts for token in tokenizer.encode(part)), tokenizer.eos])
 
 
 @dataclass

@@ -58,10 +58,15 @@ def moved(matrix: Matrix, boxes: Boxes) -> Boxes:
     return np.concatenate((places.min(1), places.max(1)), -1)
 
 
-def fitted(matrix: Matrix, size: tuple[int, int], margins: tuple[float, float, float, float]) -> tuple[Matrix, tuple[int, int]]:
+def fitted(
+    matrix: Matrix, size: tuple[int, int], margins: tuple[float, float, float, float]
+) -> tuple[Matrix, tuple[int, int]]:
     """The homography moved so that all of `size` is seen with margins left, above, right and below; and the canvas."""
     left, top, right, bottom = moved(matrix, np.array(((0.0, 0.0, *map(float, size)),)))[0]
-    canvas = (max(1, round(right - left + margins[0] + margins[2])), max(1, round(bottom - top + margins[1] + margins[3])))
+    canvas = (
+        max(1, round(right - left + margins[0] + margins[2])),
+        max(1, round(bottom - top + margins[1] + margins[3])),
+    )
     return shift(margins[0] - left, margins[1] - top) @ matrix, canvas
 
 
@@ -126,7 +131,7 @@ def papered(image: Image.Image, rng: random.Random) -> Image.Image:
     width, height = image.size
     numbers = generator(rng)
     coarse = Image.fromarray(numbers.random((height // 6 + 2, width // 6 + 2), np.float32)).resize((width, height))
-    light = 1 - np.asarray(coarse) * np.float32(rng.uniform(0.02, 0.1))
+    light = np.minimum(1 - np.asarray(coarse) * np.float32(rng.uniform(0.02, 0.1)), 1)
     for _ in range(rng.choice((0, 0, 1, 2))):
         fold = rng.randrange(height)
         light[fold : fold + 2] *= rng.uniform(0.85, 0.95)

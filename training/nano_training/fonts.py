@@ -88,17 +88,25 @@ FAMILIES = (
         "LiberationSerif-Bold.ttf",
         "LiberationSerif-Italic.ttf",
     ),
-    Family("Caladea", "serif", "fonts-crosextra-caladea", "Caladea-Regular.ttf", "Caladea-Bold.ttf", "Caladea-Italic.ttf"),
+    Family(
+        "Caladea", "serif", "fonts-crosextra-caladea", "Caladea-Regular.ttf", "Caladea-Bold.ttf", "Caladea-Italic.ttf"
+    ),
     Family("EB Garamond", "serif", "fonts-ebgaramond", "EBGaramond12-Regular.otf", "EBGaramond12-Bold.otf"),
     Family("Artemisia", "serif", "fonts-gfs-artemisia", "GFSArtemisia.otf", "GFSArtemisiaBold.otf"),
     Family("Didot", "serif", "fonts-gfs-didot", "GFSDidot.otf", "GFSDidotBold.otf"),
-    Family("Libertine", "serif", "fonts-linuxlibertine", "LinLibertine_R.otf", "LinLibertine_RB.otf", "LinLibertine_RI.otf"),
+    Family(
+        "Libertine", "serif", "fonts-linuxlibertine", "LinLibertine_R.otf", "LinLibertine_RB.otf", "LinLibertine_RI.otf"
+    ),
     Family("Roboto Slab", "serif", "fonts-roboto-slab", "RobotoSlab-Regular.otf", "RobotoSlab-Bold.otf"),
-    Family("Noto Serif", "serif", "fonts-noto-core", "NotoSerif-Regular.ttf", "NotoSerif-Bold.ttf", "NotoSerif-Italic.ttf"),
+    Family(
+        "Noto Serif", "serif", "fonts-noto-core", "NotoSerif-Regular.ttf", "NotoSerif-Bold.ttf", "NotoSerif-Italic.ttf"
+    ),
     Family("Old Standard", "serif", "fonts-oldstandard", "OldStandard-Regular.ttf", "OldStandard-Bold.ttf"),
     Family("PT Serif", "serif", "fonts-paratype", "PTF55F.ttf", "PTF75F.ttf", "PTF56F.ttf"),
     Family("Quattrocento", "serif", "fonts-quattrocento", "Quattrocento-Regular.otf"),
-    Family("Charis", "serif", "fonts-sil-charis", "CharisSIL-Regular.ttf", "CharisSIL-Bold.ttf", "CharisSIL-Italic.ttf"),
+    Family(
+        "Charis", "serif", "fonts-sil-charis", "CharisSIL-Regular.ttf", "CharisSIL-Bold.ttf", "CharisSIL-Italic.ttf"
+    ),
     Family("Gentium", "serif", "fonts-sil-gentium-basic", "GenBasR.ttf", "GenBasB.ttf", "GenBasI.ttf"),
     Family("Vollkorn", "serif", "fonts-vollkorn", "Vollkorn-Regular.ttf", "Vollkorn-Bold.ttf", "Vollkorn-Italic.ttf"),
     Family("Bonum", "serif", "fonts-texgyre", "texgyrebonum-regular.otf", "texgyrebonum-bold.otf"),
@@ -127,7 +135,9 @@ FAMILIES = (
     Family("3270", "mono", "fonts-3270", "3270-Regular.ttf"),
     Family("Agave", "mono", "fonts-agave", "agave-r-autohinted.ttf", "agave-b-autohinted.ttf"),
     Family("Comic Neue", "display", "fonts-comic-neue", "ComicNeue-Regular.otf", "ComicNeue-Bold.otf"),
-    Family("Kaffeesatz", "display", "fonts-yanone-kaffeesatz", "YanoneKaffeesatz-Regular.otf", "YanoneKaffeesatz-Bold.otf"),
+    Family(
+        "Kaffeesatz", "display", "fonts-yanone-kaffeesatz", "YanoneKaffeesatz-Regular.otf", "YanoneKaffeesatz-Bold.otf"
+    ),
     Family("Lobster Two", "display", "fonts-lobstertwo", "LobsterTwo-Regular.otf", "LobsterTwo-Bold.otf"),
     Family("OpenDyslexic", "display", "fonts-opendyslexic", "OpenDyslexic-Regular.otf", "OpenDyslexic-Bold.otf"),
     Family("Monofur", "display", "fonts-monofur", "monof55.ttf"),
@@ -205,8 +215,10 @@ class Font:
         """Bounds of a character's ink: left, top, right, bottom from its origin."""
         found = self._inks.get(character)
         if found is None:
-            left, top, right, bottom = self.inner.getbbox(character, anchor="ls")
-            found = self._inks[character] = (float(left), float(top), float(right), float(bottom))
+            # `getbbox` of the font itself counts in the blank at the sides.
+            mask, (x, y) = self.inner.getmask2(character, mode="L", anchor="ls")
+            left, top, right, bottom = mask.getbbox() or (0, 0, *mask.size)
+            found = self._inks[character] = (float(x + left), float(y + top), float(x + right), float(y + bottom))
         return found
 
     def advances(self, text: str) -> list[float]:

@@ -52,7 +52,7 @@ def patch_loss(heads: PatchHeads, features: Tensor, batch: Batch) -> tuple[Tenso
         "colours": coloured,
         "edge": (edges - batch.edges)[known].abs().mean(),
     }
-    return read + 0.5 * kind + 0.5 * colour + 4 * edge, {name: value.detach() for name, value in figures.items()}
+    return read + kind + 0.5 * colour + 4 * edge, {name: value.detach() for name, value in figures.items()}
 
 
 def _balanced(logits: Tensor, targets: Tensor, nothing: int) -> Tensor:

@@ -19,7 +19,7 @@ Fill = int | tuple[int, int, int]
 
 
 class Run(NamedTuple):
-    """Some characters of a page in a row: the first one's number and the number after the last one's; blanks have none."""
+    """Some characters of a page in a row: the first one's number and the one after the last's; blanks have none."""
 
     text: str
     start: int

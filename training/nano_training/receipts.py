@@ -6,11 +6,12 @@ import random
 from typing import NamedTuple
 
 from . import words
-from .document_questions import FIELD, asked, careless
+from .document_questions import FIELD, asked
 from .fonts import Face, families
 from .page import Run
 from .sample import Question, Sample, Split, markup
 from .sheets import Sheet, Style, style_for
+from .text import careless
 
 LAYOUTS = ("plain", "quantities", "columns", "two lines")
 TEST_LAYOUTS = ("prices first", "total on top")
@@ -41,20 +42,28 @@ COUNT_OF = (
     "How many times {item}?",
     "Quantity of {item}?",
 )
-THANKS = ("Thank you!", "THANK YOU", "Have a nice day!", "Please come again", "Thanks for shopping", "See you soon!", "Goodbye!")
+THANKS = (
+    "Thank you!",
+    "THANK YOU",
+    "Have a nice day!",
+    "Please come again",
+    "Thanks for shopping",
+    "See you soon!",
+    "Goodbye!",
+)
 
 
 class Item(NamedTuple):
     """Something bought: how many, what a piece costs."""
 
     name: str
-    count: int
+    pieces: int
     each: float
 
     @property
     def cost(self) -> float:
         """Of all pieces."""
-        return round(self.count * self.each, 2)
+        return round(self.pieces * self.each, 2)
 
 
 class Plan(NamedTuple):
@@ -80,7 +89,11 @@ def planned(rng: random.Random, split: Split) -> Plan:
     upper = rng.random() < 0.25
     single = layout in ("plain", "prices first", "total on top")
     items = [
-        Item(name.upper() if upper else name, 1 if single else rng.choice((1, 1, 1, 2, 3, rng.randint(2, 12))), words.amount(rng, 40))
+        Item(
+            name.upper() if upper else name,
+            1 if single else rng.choice((1, 1, 1, 2, 3, rng.randint(2, 12))),
+            words.amount(rng, 40),
+        )
         for name in names
     ]
     currency = rng.choice(words.CURRENCIES)
@@ -91,11 +104,12 @@ def header(sheet: Sheet, plan: Plan, rng: random.Random, split: Split) -> None:
     """The shop, its address and when it was."""
     style = sheet.style
     write = sheet.centred if rng.random() < 0.75 else sheet.line
-    name = words.shop(rng, split)
-    large = style.large if style.large.length(name) < sheet.right - sheet.left else style.normal
-    sheet.note("shop", "", write(name.upper() if rng.random() < 0.4 else name, large if len(name) < 18 else style.normal))
-    if rng.random() < 0.5:
-        sheet.note("address", "", write(words.street(rng, split)))
+    name = words.cut(words.shop(rng, split), 24)
+    name = name.upper() if rng.random() < 0.4 else name
+    sheet.note("shop", "", write(name, style.large if sheet.fits(name, style.large) else style.normal))
+    street = words.street(rng, split)
+    if rng.random() < 0.5 and sheet.fits(street):
+        sheet.note("address", "", write(street))
     if rng.random() < 0.3:
         sheet.note("city", "", write(words.city(rng, split)))
     if rng.random() < 0.3:
@@ -119,7 +133,9 @@ def details(sheet: Sheet, rng: random.Random, split: Split) -> None:
             sheet.note("time", "", sheet.part(sheet.line(rng.choice(("Time: ", "Time ")) + time), time))
     if rng.random() < 0.35:
         number = words.digits(rng, rng.randint(3, 7))
-        sheet.note("number", "", sheet.part(sheet.line(rng.choice(("Receipt ", "No. ", "Order #", "Bill: ")) + number), number))
+        sheet.note(
+            "number", "", sheet.part(sheet.line(rng.choice(("Receipt ", "No. ", "Order #", "Bill: ")) + number), number)
+        )
     if rng.random() < 0.25:
         person = words.person(rng, split).split(" ")[0]
         sheet.note("cashier", "", sheet.part(sheet.line(rng.choice(("Cashier: ", "Served by ")) + person), person))
@@ -128,25 +144,28 @@ def details(sheet: Sheet, rng: random.Random, split: Split) -> None:
 def listed(sheet: Sheet, plan: Plan) -> tuple[list[Run], list[Run]]:
     """The items; the runs of their costs and, where they are printed, of their counts."""
     costs, counts = [], []
+    indent = max(sheet.style.normal.length(plan.amount(item.cost)) for item in plan.items) + sheet.style.em
     if plan.layout == "columns":
-        headings = (("Qty", "Item", "Price"), ("Qty", "Description", "Amount"), ("#", "Article", "Total"))[len(plan.items) % 3]
+        headings = (("Qty", "Item", "Price"), ("Qty", "Description", "Amount"), ("#", "Article", "Total"))[
+            len(plan.items) % 3
+        ]
         columns(sheet, headings, True)
     for item in plan.items:
         cost, one = plan.amount(item.cost), plan.amount(item.each)
         if plan.layout == "quantities":
-            first, second = sheet.spread(f"{item.count} x {item.name}", cost)
-            counts.append(Run(str(item.count), first.start, first.start + len(str(item.count))))
+            first, second = sheet.spread(f"{item.pieces} x {item.name}", cost)
+            counts.append(Run(str(item.pieces), first.start, first.start + len(str(item.pieces))))
         elif plan.layout == "columns":
-            count, _, second = columns(sheet, (str(item.count), item.name, cost), False)
+            count, _, second = columns(sheet, (str(item.pieces), item.name, cost), False)
             counts.append(count)
         elif plan.layout == "two lines":
             sheet.line(item.name)
-            first, second = sheet.spread(f"{item.count} x {one}", cost)
-            counts.append(Run(str(item.count), first.start, first.start + len(str(item.count))))
+            first, second = sheet.spread(f"{item.pieces} x {one}", cost)
+            counts.append(Run(str(item.pieces), first.start, first.start + len(str(item.pieces))))
         elif plan.layout == "prices first":
-            second = sheet.page.write(sheet.left, sheet.baseline(), cost, sheet.style.normal, sheet.style.ink)
-            name = sheet.page.write(sheet.left + sheet.style.em * 5, sheet.baseline(), item.name, sheet.style.normal, sheet.style.ink)
-            sheet.row(second, name)
+            style, y = sheet.style, sheet.baseline()
+            second = sheet.page.write(sheet.left, y, cost, style.normal, style.ink)
+            sheet.row(second, sheet.page.write(round(sheet.left + indent), y, item.name, style.normal, style.ink))
             sheet.advance()
         else:
             _, second = sheet.spread(item.name, cost)
@@ -177,7 +196,9 @@ def total(sheet: Sheet, plan: Plan, rng: random.Random) -> None:
     ink = style.ink
     if rng.random() < 0.15:
         ratio = font.size / style.normal.size
-        sheet.page.pen.rectangle((sheet.left - 2, sheet.y - 2, sheet.right + 2, sheet.y + style.pitch * ratio - 1), style.ink)
+        sheet.page.pen.rectangle(
+            (sheet.left - 2, sheet.y - 2, sheet.right + 2, sheet.y + style.pitch * ratio - 1), style.ink
+        )
         ink = style.paper
     _, run = sheet.spread(label, text, font, ink)
     sheet.note("total", "", run)
@@ -189,14 +210,20 @@ def sums(sheet: Sheet, plan: Plan, rng: random.Random) -> None:
     if plan.tax:
         _, run = sheet.spread(rng.choice(("Subtotal", "SUBTOTAL", "Sub-total", "Net")), plan.amount(subtotal))
         sheet.note("subtotal", "", run)
-        _, run = sheet.spread(f"{rng.choice(('Tax', 'VAT', 'TAX'))} {plan.tax}%", plan.amount(round(subtotal * plan.tax / 100, 2)))
+        _, run = sheet.spread(
+            f"{rng.choice(('Tax', 'VAT', 'TAX'))} {plan.tax}%", plan.amount(round(subtotal * plan.tax / 100, 2))
+        )
         sheet.note("tax", "", run)
     if plan.layout != "total on top":
         total(sheet, plan, rng)
     due = round(subtotal + subtotal * plan.tax / 100, 2)
     style = rng.random()
     if style < 0.3:
-        given = float(next(note for note in (5, 10, 20, 50, 100, 200, 500, 1000, 5000) if note >= due)) if due < 5000 else due
+        given = (
+            float(next(note for note in (5, 10, 20, 50, 100, 200, 500, 1000, 5000) if note >= due))
+            if due < 5000
+            else due
+        )
         sheet.note("cash", "", sheet.spread(rng.choice(("Cash", "CASH")), plan.amount(given))[1])
         sheet.note("change", "", sheet.spread(rng.choice(("Change", "CHANGE")), plan.amount(round(given - due, 2)))[1])
     elif style < 0.5:
@@ -209,13 +236,22 @@ def style_of(rng: random.Random, split: Split) -> Style:
     return style_for(rng.triangular(5.8, 10, 7), rng, split, face, dark=0)
 
 
+def width_of(plan: Plan, style: Style, rng: random.Random) -> float:
+    """A width in which all rows of the list have room, and headers of 24 characters."""
+    costs = max(style.normal.length(plan.amount(item.cost)) for item in plan.items)
+    costs += max(style.normal.length(f"12 x {plan.amount(item.each)}") for item in plan.items) / (
+        1 if plan.layout == "two lines" else 8
+    )
+    names = max(style.normal.length(item.name) for item in plan.items) * (0 if plan.layout == "two lines" else 1)
+    needed = costs + names + style.em * 4.5
+    return max(needed, 24 * style.normal.length("n") + 1.4 * style.em, style.normal.mean_advance * rng.randint(22, 28))
+
+
 def receipt(rng: random.Random, split: Split) -> Sample:
     """A receipt with its reading and questions about sums, the date, the shop and the items."""
     plan = planned(rng, split)
-    longest = max(len(item.name) for item in plan.items) + len(plan.amount(100)) + 6
-    columns = max(longest, rng.randint(20, 27))
     style = style_of(rng, split)
-    sheet = Sheet.new((columns + 1.5) * style.normal.mean_advance, style)
+    sheet = Sheet.new(width_of(plan, style, rng), style)
     header(sheet, plan, rng, split)
     if plan.layout == "total on top":
         total(sheet, plan, rng)
@@ -232,10 +268,12 @@ def receipt(rng: random.Random, split: Split) -> Sample:
     number = rng.randrange(len(plan.items))
     item = plan.items[number]
     # Where the price of a piece is printed as well, only what was paid is beyond doubt.
-    phrasings = PAID_FOR if item.count > 1 and plan.layout == "two lines" else PRICE_OF
+    phrasings = PAID_FOR if item.pieces > 1 and plan.layout == "two lines" else PRICE_OF
     questions.append(Question(FIELD, careless(rng.choice(phrasings).format(item=item.name), rng), costs[number].text))
     if counts and rng.random() < 0.6:
-        questions.append(Question(FIELD, careless(rng.choice(COUNT_OF).format(item=item.name), rng), counts[number].text))
+        questions.append(
+            Question(FIELD, careless(rng.choice(COUNT_OF).format(item=item.name), rng), counts[number].text)
+        )
     if rng.random() < 0.3 and phrasings is PRICE_OF:
         label = f"the price of {item.name}"
         box = markup(label, [sheet.page.box(costs[number])], sheet.page.size)

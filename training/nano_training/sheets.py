@@ -15,8 +15,9 @@ from .fonts import Face, Font, pick, pick_plain
 from .page import Page, Run
 from .sample import Box, Split
 
+
 class Entry(NamedTuple):
-    """A value on a document: what it is (a key of `document_questions.KINDS`, or "" for a label of its own) and where."""
+    """A value on a document: its kind (a key of `document_questions.KINDS`, "" for any other), its label, its place."""
 
     kind: str
     label: str
@@ -48,7 +49,7 @@ class Style:
 
 def zoom(rng: random.Random) -> float:
     """How much larger than it is seen a document is drawn: mostly not at all."""
-    return rng.uniform(1.3, 2.6) if rng.random() < 0.12 else 1.0
+    return rng.uniform(1.3, 3.0) if rng.random() < 0.1 else 1.0
 
 
 def style_for(advance: float, rng: random.Random, split: Split, face: Face | None = None, dark: float = 0.06) -> Style:
@@ -69,7 +70,11 @@ def style_for(advance: float, rng: random.Random, split: Split, face: Face | Non
         paper = from_hsv(rng.uniform(0, 360), rng.uniform(0, 0.4), rng.uniform(0.05, 0.25))
         ink: Rgb = from_hsv(0, 0, rng.uniform(0.85, 1))
     else:
-        paper = (255, 255, 255) if rng.random() < 0.45 else from_hsv(rng.uniform(0, 360), rng.uniform(0, 0.12), rng.uniform(0.9, 1))
+        paper = (
+            (255, 255, 255)
+            if rng.random() < 0.45
+            else from_hsv(rng.uniform(0, 360), rng.uniform(0, 0.12), rng.uniform(0.9, 1))
+        )
         ink = from_hsv(rng.uniform(0, 360), rng.random() ** 3, rng.uniform(0, 0.3))
     accent = from_hsv(rng.uniform(0, 360), rng.uniform(0.4, 0.9), rng.uniform(0.3, 0.55))
     pitch = max(normal.height * rng.uniform(1.1, 1.4), normal.x_height * 2.0)
@@ -105,6 +110,10 @@ class Sheet:
         """Where text ends."""
         return self.page.size[0] - self.margin
 
+    def fits(self, text: str, font: Font | None = None) -> bool:
+        """Whether a line of text has room."""
+        return (font or self.style.normal).length(text) <= self.right - self.left
+
     def baseline(self, font: Font | None = None) -> float:
         """The baseline of a line of text whose top is `y`."""
         return round(self.y + (font or self.style.normal).ascent)
@@ -126,18 +135,23 @@ class Sheet:
         self.advance(font)
         return run
 
-    def line(self, text: str, font: Font | None = None, ink: Rgb | None = None) -> Run:
-        """A line at the left."""
+    def line(self, text: str, font: Font | None = None, ink: Rgb | None = None, right: bool = False) -> Run:
+        """A line at the left, or at the right."""
         font = font or self.style.normal
-        run = self.page.write(self.left, self.baseline(font), text, font, ink or self.style.ink)
+        start = self.right - font.length(text) if right else self.left
+        run = self.page.write(round(start), self.baseline(font), text, font, ink or self.style.ink)
         self.row(run)
         self.advance(font)
         return run
 
     def spread(self, one: str, other: str, font: Font | None = None, ink: Rgb | None = None) -> tuple[Run, Run]:
-        """A line with something at the left and something at the right."""
+        """A line with something at the left and something at the right, which is a line of its own if need be."""
         font, ink = font or self.style.normal, ink or self.style.ink
         first = self.page.write(self.left, self.baseline(font), one, font, ink)
+        if not self.fits(f"{one}  {other}", font):
+            self.row(first)
+            self.advance(font)
+            return first, self.line(other, font, ink, right=True)
         second = self.page.write_right(self.right, self.baseline(font), other, font, ink)
         self.row(first, second)
         self.advance(font)
@@ -158,7 +172,8 @@ class Sheet:
         """Notes a field."""
         self.entries.append(Entry(kind, label, run))
 
-    def part(self, run: Run, text: str) -> Run:
+    @staticmethod
+    def part(run: Run, text: str) -> Run:
         """The part of a run that is `text`, at the run's end."""
         printed = sum(character != " " for character in text)
         return Run(text, run.stop - printed, run.stop)
@@ -179,8 +194,7 @@ class Sheet:
         if rng.random() < 0.45:
             far = None if rng.random() < 0.1 else background((96, 96), [self.style.paper], rng)[0]
             # Box and page move together; a button's box is the bounds of what it becomes.
-            things = [Box(*box) for _, box in self.buttons]
-            laid = laid_on(self.page, far, rng, things)
+            laid = laid_on(self.page, far, rng, [box for _, box in self.buttons])
             self.page = laid.page
             self.buttons = [(name, box) for (name, _), box in zip(self.buttons, laid.boxes, strict=True)]
         self.page.image = photographed(self.page.image, rng, self.style.normal.x_height)

@@ -7,17 +7,17 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from . import words
-from .document_questions import absent, careless
+from .colours import mix
 from .grounding import ONE, question
 from .page import Run, width_of
 from .sample import Question, Sample, Split, markup
 from .sheets import Sheet, Style, style_for
-from .text import reading
+from .text import careless, reading
+from .wording import UNKNOWN
 
 CELL = "document/cell"
 
 CONVERT = (
-    "Convert the table to Markdown.",
     "Convert the table to Markdown.",
     "Give me the table as Markdown.",
     "Extract the table.",
@@ -57,7 +57,11 @@ class Kind(NamedTuple):
 
 
 KEYS: tuple[Kind, ...] = (
-    Kind(("Name", "Person", "Player", "Student", "Employee"), lambda rng, split: words.person(rng, split).split(" ")[0], False),
+    Kind(
+        ("Name", "Person", "Player", "Student", "Employee"),
+        lambda rng, split: words.person(rng, split).split(" ")[0],
+        False,
+    ),
     Kind(("Product", "Item", "Article"), words.product, False),
     Kind(("City", "Place", "Station"), words.city, False),
     Kind(("Code", "ID", "No.", "Order"), lambda rng, split: words.code(rng), False),
@@ -66,7 +70,11 @@ KEYS: tuple[Kind, ...] = (
 )
 OTHERS: tuple[Kind, ...] = (
     Kind(("Price", "Cost", "Amount", "Fee"), lambda rng, split: f"{words.amount(rng):.2f}", True),
-    Kind(("Count", "Qty", "Stock", "Points", "Age", "Score", "Units", "Votes"), lambda rng, split: str(rng.randint(0, 999)), True),
+    Kind(
+        ("Count", "Qty", "Stock", "Points", "Age", "Score", "Units", "Votes"),
+        lambda rng, split: str(rng.randint(0, 999)),
+        True,
+    ),
     Kind(("Date", "Due", "Since", "Start"), lambda rng, split: words.date(rng, "iso"), False),
     Kind(("Time", "Opens", "Arrival"), lambda rng, split: f"{rng.randint(0, 23):02}:{rng.randint(0, 59):02}", False),
     Kind(("Share", "Rate", "Change"), lambda rng, split: f"{rng.randint(0, 100)}%", True),
@@ -92,7 +100,9 @@ class Table(NamedTuple):
 
 def heading(kind: Kind, rng: random.Random, split: Split) -> str:
     """A heading as the kind has, or an invented one, so that headings have to be read."""
-    return rng.choice(kind.headings) if rng.random() < 0.8 else words.invented(rng, split, rng.choice((1, 2))).capitalize()
+    return (
+        rng.choice(kind.headings) if rng.random() < 0.8 else words.invented(rng, split, rng.choice((1, 2))).capitalize()
+    )
 
 
 def filled(rng: random.Random, split: Split) -> Table:
@@ -127,7 +137,9 @@ def look(style: Style, rng: random.Random) -> Look:
     """Some way to draw a table."""
     rules = rng.choices(("grid", "rows", "head", "none", "columns"), (5, 3, 2, 1, 1))[0]
     row = style.normal.height + style.em * rng.uniform(0.25, 0.9)
-    return Look(rules, rng.random() < 0.4, rng.random() < 0.25, rng.random() < 0.15, row, style.em * rng.uniform(0.3, 0.8))
+    return Look(
+        rules, rng.random() < 0.4, rng.random() < 0.25, rng.random() < 0.15, row, style.em * rng.uniform(0.3, 0.8)
+    )
 
 
 def grid(sheet: Sheet, widths: list[float], table: Table, how: Look) -> None:
@@ -138,7 +150,7 @@ def grid(sheet: Sheet, widths: list[float], table: Table, how: Look) -> None:
     if how.striped:
         for number in range(1, len(table.rows) + 1, 2):
             y = top + number * how.row
-            pen.rectangle((left, y, right, y + how.row), tuple(round(p * 0.93 + i * 0.07) for p, i in zip(style.paper, style.ink)))
+            pen.rectangle((left, y, right, y + how.row), mix(style.paper, style.ink, 0.07))
     if how.shaded:
         pen.rectangle((left, top, right, top + how.row), style.accent)
     if how.rules in ("grid", "rows"):
@@ -220,7 +232,7 @@ def missing(table: Table, rng: random.Random, split: Split) -> Question:
     else:
         while key.lower() in texts:
             key = words.product(rng, split)
-    return Question("absent/document", careless(rng.choice(AT).format(column=column, row=key), rng), "I can't see that.")
+    return Question("absent/document", careless(rng.choice(AT).format(column=column, row=key), rng), UNKNOWN)
 
 
 def table(rng: random.Random, split: Split) -> Sample:
@@ -236,10 +248,10 @@ def table(rng: random.Random, split: Split) -> Sample:
     runs = drawn(sheet, content, how)
     sheet.close()
     sheet.present(rng)
-    questions = [Question("read/table", rng.choice(CONVERT), content.markdown())]
+    questions = [Question("read/table", CONVERT[0] if rng.random() < 0.5 else rng.choice(CONVERT), content.markdown())]
     questions += cells(sheet, content, runs, rng)
     if rng.random() < 0.25:
         questions.append(Question("read/document", reading(rng), sheet.text()))
     if rng.random() < 0.35:
-        questions.append(missing(content, rng, split) if rng.random() < 0.7 else absent(sheet, rng))
+        questions.append(missing(content, rng, split))
     return Sample([sheet.page.picture()], questions)

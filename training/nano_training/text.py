@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from . import vocabulary, words
+from . import camera, vocabulary, words
 from .backgrounds import background, tone
 from .colours import Rgb, brightness, from_hsv, mix, shade_of
 from .degrade import CLEAN, askew, photographed, scaled
 from .fonts import Font, pick
+from .grounding import ONE, question
 from .page import Page, Run, joined, width_of
-from .sample import COLOURS, Box, Question, Sample, Split, Thing
+from .sample import COLOURS, Box, Question, Sample, Split, Thing, markup
 from .stage import Size, cast, staged
+from .wording import UNKNOWN, lower_first, phrased
 
 EXTRACT = "Extract all the text in the image."
 """The question for all text, as the model knows it best."""
@@ -47,6 +51,23 @@ SIGN_QUESTIONS = (
     "Tell me what the sign says.",
 )
 
+WORD = (
+    'Where is the word "{label}"?',
+    'Where is "{label}"?',
+    'Find "{label}".',
+    "Where does it say {label}?",
+    'Locate the text "{label}".',
+    'Point to "{label}".',
+)
+SIGN_COLOUR = (
+    "What colour is the sign?",
+    "Which colour does the sign have?",
+    "The sign is what colour?",
+    "What is the colour of the sign?",
+    "Name the colour of the sign.",
+    "Sign colour?",
+)
+
 LEAST_X_HEIGHT = 5.0
 """Pixels; letters are never lower than that."""
 
@@ -58,6 +79,35 @@ def reading(rng: random.Random) -> str:
     return EXTRACT if rng.random() < 0.5 else rng.choice(OTHERS)
 
 
+def careless(text: str, rng: random.Random) -> str:
+    """The same as somebody in a hurry types it; what is quoted stays."""
+    if rng.random() < 0.15 and text[1:2].islower():
+        text = lower_first(text)
+    return text.rstrip("?.") if rng.random() < 0.12 and not text.endswith('".') else text
+
+
+def words_of(runs: Sequence[Run]) -> list[Run]:
+    """The words that are printed once, of at least two characters."""
+    found: list[Run] = []
+    for run in runs:
+        start = run.start
+        for text in run.text.split(" "):
+            found.append(Run(text, start, start + len(text)))
+            start += len(text)
+    texts = [run.text.lower() for run in found]
+    return [run for run in found if len(run.text) > 1 and texts.count(run.text.lower()) == 1]
+
+
+def place_of_text(page: Page, runs: Sequence[Run], rng: random.Random) -> Question | None:
+    """Asks where a word is that is printed once."""
+    candidates = [run for run in words_of(runs) if all(character not in run.text for character in '<>|"')]
+    if not candidates:
+        return None
+    run = rng.choice(candidates)
+    text = question(run.text, ONE, rng) if rng.random() < 0.4 else rng.choice(WORD).format(label=run.text)
+    return Question("ground/text", text, markup(run.text, [page.box(run)], page.size))
+
+
 def ink_on(paper: Rgb, rng: random.Random) -> Rgb:
     """A dark colour on a light paper or a light one on a dark paper."""
     if brightness(paper) > 127:
@@ -67,7 +117,11 @@ def ink_on(paper: Rgb, rng: random.Random) -> Rgb:
 
 def light_paper(rng: random.Random) -> Rgb:
     """White or nearly so."""
-    return (255, 255, 255) if rng.random() < 0.5 else from_hsv(rng.uniform(0, 360), rng.uniform(0, 0.08), rng.uniform(0.92, 1))
+    return (
+        (255, 255, 255)
+        if rng.random() < 0.5
+        else from_hsv(rng.uniform(0, 360), rng.uniform(0, 0.08), rng.uniform(0.92, 1))
+    )
 
 
 def any_colour(rng: random.Random) -> Rgb:
@@ -82,7 +136,9 @@ def any_colour(rng: random.Random) -> Rgb:
 
 def advance_for(length: int, rng: random.Random) -> float:
     """A mean width of characters for texts of so many: mostly 6 to 11 pixels, more for short texts."""
-    return rng.uniform(10, min(26, 180 / length)) if length <= 12 and rng.random() < 0.25 else rng.triangular(5.8, 13, 8)
+    return (
+        rng.uniform(10, min(26, 180 / length)) if length <= 12 and rng.random() < 0.25 else rng.triangular(5.8, 13, 8)
+    )
 
 
 def font_for(length: int, rng: random.Random, split: Split, plain: bool) -> Font:
@@ -153,8 +209,15 @@ def line(rng: random.Random, split: Split) -> Sample:
     """One line of 1 to 28 characters, at times up to 48."""
     clean = rng.random() < 0.3
     text = words.snippet(rng, split, 28 if rng.random() < 0.9 else 48)
-    page, _ = printed([text], rng, split, clean, tight=0.65)
-    return Sample([page.picture()], [Question("read/clean-line" if clean else "read/line", reading(rng), text)])
+    page, runs = printed([text], rng, split, clean, tight=0.65)
+    questions = [Question("read/clean-line" if clean else "read/line", reading(rng), text)]
+    return Sample([page.picture()], questions + some_place(page, runs, rng))
+
+
+def some_place(page: Page, runs: Sequence[Run], rng: random.Random) -> list[Question]:
+    """At times a question where a word is."""
+    asked = place_of_text(page, runs, rng) if rng.random() < 0.3 else None
+    return [] if asked is None else [asked]
 
 
 def wrapped(tokens: list[str], most: int) -> list[str]:
@@ -186,7 +249,8 @@ def paragraph(rng: random.Random, split: Split) -> Sample:
     count = rng.choices(range(2, 9), (6, 5, 4, 3, 2, 1, 1))[0]
     lines = passage(count, rng.randint(8, 34 if count < 6 else 26), rng, split)
     page, runs = printed(lines, rng, split, rng.random() < 0.25, tight=0.6)
-    return Sample([page.picture()], [Question("read/paragraph", reading(rng), joined(runs))])
+    questions = [Question("read/paragraph", reading(rng), joined(runs))]
+    return Sample([page.picture()], questions + some_place(page, runs, rng))
 
 
 def sign_text(rng: random.Random, split: Split) -> list[str]:
@@ -234,7 +298,9 @@ def board_mask(size: Size, round_by: int) -> Image.Image:
 
 
 def sign(rng: random.Random, split: Split) -> Sample:
-    """A sign with one to three lines among other things."""
+    """A sign with one to three lines among other things; seldom nothing is written anywhere."""
+    if rng.random() < 0.06:
+        return nothing_written(rng)
     lines = sign_text(rng, split)
     name = rng.choice(COLOURS)
     colour = shade_of(name, rng)
@@ -248,12 +314,28 @@ def sign(rng: random.Random, split: Split) -> Sample:
     left, top = rng.randint(0, size[0] - width), rng.randint(0, size[1] - height)
     backdrop, things = surroundings(size, Box(left, top, left + width, top + height), colour, rng)
     backdrop.paste(page.image, (left, top), page.image)
-    page = page.map(lambda boxes: boxes + (left, top, left, top), backdrop)
+    page = page.map(lambda boxes: boxes + np.array((left, top) * 2), backdrop)
     page.things = [*things, Thing("sign", name, Box(left, top, left + width, top + height))]
-    if rng.random() > CLEAN:
-        page.image = photographed(page.image, rng, font.x_height)
+    # The camera that pictures of things have: it leaves the colours what they are called.
+    page.image = camera.photographed(page.image, rng)
     asked = rng.choice(SIGN_QUESTIONS) if rng.random() < 0.6 else reading(rng)
-    return Sample([page.picture()], [Question("read/sign", asked, "\n".join(lines))])
+    questions = [Question("read/sign", asked, "\n".join(lines))]
+    if rng.random() < 0.4:
+        label = rng.choice(("the sign", f"the {name} sign"))
+        questions.append(
+            Question("ground/thing", question(label, ONE, rng), markup(label, [page.things[-1].box], size))
+        )
+    if rng.random() < 0.3:
+        questions.append(Question("scene/colour", phrased(SIGN_COLOUR, rng), name))
+    return Sample([page.picture()], questions)
+
+
+def nothing_written(rng: random.Random) -> Sample:
+    """Things, and no text where it is asked for."""
+    size = (rng.randint(100, 340), rng.randint(100, 240))
+    picture = staged(cast(rng), size, rng).picture(rng)
+    asked = reading(rng) if rng.random() < 0.7 else rng.choice(SIGN_QUESTIONS)
+    return Sample([picture], [Question("absent/document", asked, UNKNOWN)])
 
 
 def surroundings(size: Size, kept_free: Box, colour: Rgb, rng: random.Random) -> tuple[Image.Image, list[Thing]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ from .modeling.nano import Nano
 from .pieces import read_pieces, write_pieces
 from .tokenizer import NanoTokenizer
 
-LOG_STEPS = 50
+LOG_STEPS = 25
 """Steps between lines of the log."""
 
 POOL = 64
@@ -112,6 +113,8 @@ class Trainer:
         ]
         self.parameters = [*matrices, *others, *self.heads.parameters()]
         self.step, self.seen, self.next_seed, self.trained_seconds = 0, 0, 0, 0.0
+        self.asked_to_stop = False
+        signal.signal(signal.SIGTERM, self.stop)
         if (settings.out / "state.000").exists():
             self.load()
 
@@ -196,7 +199,7 @@ class Trainer:
         started = saved = time.monotonic()
         for batch in loader:
             minutes = (time.monotonic() - started) / 60
-            if self.all_agree(minutes > settings.minutes):
+            if self.all_agree(minutes > settings.minutes or self.asked_to_stop):
                 break
             figures, answers = self.update(batch.to(settings.device), self.scale(minutes))
             self.step += 1
@@ -209,6 +212,10 @@ class Trainer:
                 self.save(saved - started)
         if self.rank == 0:
             self.save(time.monotonic() - started)
+
+    def stop(self, *_: object) -> None:
+        """Ends the training after this step, with its state saved."""
+        self.asked_to_stop = True
 
     def all_agree(self, stop: bool) -> bool:
         """Whether any process wants to stop."""

@@ -10,6 +10,7 @@ from functools import cache
 
 from . import vocabulary
 from .sample import Split
+from .vocabulary import single
 
 HELD_PERCENT = 15
 """Percentage of words that only the test split has."""
@@ -17,12 +18,26 @@ HELD_PERCENT = 15
 SEEN_IN_TEST = 0.2
 """How often the test split takes a word that training has as well."""
 
-ONSETS = ("b", "bl", "br", "c", "ch", "cl", "cr", "d", "dr", "f", "fl", "fr", "g", "gl", "gr", "h", "j", "k", "kn", "l", "m")
-ONSETS += ("n", "p", "ph", "pl", "pr", "qu", "r", "s", "sc", "sh", "sk", "sl", "sm", "sn", "sp", "st", "str", "sw", "t", "th")
-ONSETS += ("tr", "tw", "v", "w", "wh", "x", "y", "z", "", "", "")
-NUCLEI = ("a", "e", "i", "o", "u", "a", "e", "i", "o", "ai", "au", "ea", "ee", "ei", "ie", "oa", "oo", "ou", "oi", "y")
-CODAS = ("", "", "", "", "b", "ck", "d", "ff", "g", "l", "ll", "lm", "m", "mp", "n", "nd", "ng", "nt", "p", "r", "rd", "rk", "rt")
-CODAS += ("s", "sh", "ss", "st", "t", "tt", "th", "v", "w", "x", "z", "zz", "gh", "ct", "ft", "j", "q")
+CAPITALS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
+"""For what has no meaning: many fonts tell neither I from l and | nor O from 0, so that only words may have these."""
+
+ONSETS = single(
+    """
+    b bl br c ch cl cr d dr f fl fr g gl gr h j k kn l m n p ph pl pr qu r s sc sh sk sl sm sn sp st str sw t th tr
+    tw v w wh x y z _ _ _
+    """
+)
+NUCLEI = single(
+    """
+    a e i o u a e i o ai au ea ee ei ie oa oo ou oi y
+    """
+)
+CODAS = single(
+    """
+    _ _ _ _ b ck d ff g l ll lm m mp n nd ng nt p r rd rk rt s sh ss st t tt th v w x z zz gh ct ft j q
+    """
+)
+"""How syllables begin, go on and end ("_": with nothing); what is named more than once is likelier."""
 
 
 @cache
@@ -48,7 +63,8 @@ def invented(rng: random.Random, split: Split, syllables: int | None = None) -> 
     count = syllables or rng.choice((1, 2, 2, 2, 3, 3, 4))
     anything = split == "test" and rng.random() < SEEN_IN_TEST
     while True:
-        word = "".join(rng.choice(ONSETS) + rng.choice(NUCLEI) + rng.choice(CODAS) for _ in range(count))
+        sounds = (rng.choice(ONSETS) + rng.choice(NUCLEI) + rng.choice(CODAS) for _ in range(count))
+        word = "".join(sounds).replace("_", "")
         if anything or held(word) == (split == "test"):
             return word
 
@@ -74,8 +90,10 @@ def cased(text: str, rng: random.Random) -> str:
 
 def characters(rng: random.Random, length: int) -> str:
     """Characters without meaning, blanks among them."""
-    pools = (string.ascii_lowercase, string.ascii_uppercase, string.digits, "!\"#$%&'()*+,-./:;<=>?@[\\]^_{}~", "`|")
-    shares = rng.choice(((5, 3, 3, 1, 0.05), (1, 4, 4, 0.3, 0), (4, 0.5, 2, 0.5, 0), (3, 3, 3, 4, 0.3), (0, 0, 1, 0, 0)))
+    pools = (string.ascii_lowercase, CAPITALS, string.digits, "!\"#$%&'()*+,-./:;<=>?@[\\]^_{}~", "`")
+    shares = rng.choice(
+        ((5, 3, 3, 1, 0.05), (1, 4, 4, 0.3, 0), (4, 0.5, 2, 0.5, 0), (3, 3, 3, 4, 0.3), (0, 0, 1, 0, 0))
+    )
     blank = rng.choice((0, 0, 0.08, 0.15))
     text = ""
     for pool in rng.choices(pools, shares, k=length):
@@ -107,7 +125,7 @@ def quantity(rng: random.Random) -> str:
 
 def amount(rng: random.Random, most: float = 200.0) -> float:
     """An amount of money with two decimals; small ones are likelier."""
-    return round(most * rng.random() ** 2.5 + rng.choice((0.05, 0.5, 0.99, 1.0)), 2)
+    return round(most * float(rng.random() ** 2.5) + rng.choice((0.05, 0.5, 0.99, 1.0)), 2)
 
 
 def money(value: float, currency: str) -> str:
@@ -129,7 +147,11 @@ DATE_STYLES = ("iso", "dmy.", "dmy/", "mdy/", "d Month y", "Month d, y", "d Mon 
 
 def date(rng: random.Random, style: str | None = None) -> str:
     """A date from 1950 to 2039, in one of `DATE_STYLES`."""
-    year, month, day = rng.randint(1950, 2039) if rng.random() < 0.3 else rng.randint(2015, 2029), rng.randint(1, 12), rng.randint(1, 28)
+    year, month, day = (
+        rng.randint(1950, 2039) if rng.random() < 0.3 else rng.randint(2015, 2029),
+        rng.randint(1, 12),
+        rng.randint(1, 28),
+    )
     name = vocabulary.MONTHS[month - 1]
     match style or rng.choice(DATE_STYLES):
         case "dmy.":
@@ -172,15 +194,28 @@ def digits(rng: random.Random, count: int) -> str:
 
 def phone(rng: random.Random) -> str:
     """A telephone number."""
-    form = rng.choice(("(###) ###-####", "###-###-####", "+## ### ######", "0## ### ## ##", "### ####", "+1 ### ### ####"))
+    form = rng.choice(
+        ("(###) ###-####", "###-###-####", "+## ### ######", "0## ### ## ##", "### ####", "+1 ### ### ####")
+    )
     return "".join(rng.choice(string.digits) if c == "#" else c for c in form)
 
 
 def code(rng: random.Random) -> str:
     """A code as on tickets, parcels and invoices."""
-    forms = ("AA-####", "A###", "####-###", "AAA-#####", "AA##A##", "#####", "A-##-##", "INV-####", "#A#A#A", "AAAA####")
+    forms: tuple[str, ...] = (
+        "AA-####",
+        "A###",
+        "####-###",
+        "AAA-#####",
+        "AA##A##",
+        "#####",
+        "A-##-##",
+        "INV-####",
+        "#A#A#A",
+        "AAAA####",
+    )
     forms += ("No. ####", "#######", "AA ### AA", "AB#/##", "X##-AAA", "########")
-    pools = {"#": string.digits, "A": string.ascii_uppercase}
+    pools = {"#": string.digits, "A": CAPITALS}
     form = rng.choice(forms)
     if form.startswith(("INV", "No")):
         return form.replace("####", digits(rng, rng.randint(3, 6)))
@@ -250,7 +285,9 @@ def sentence(rng: random.Random, split: Split) -> str:
 
     verb = one_of(vocabulary.VERBS, rng, split)
     place = one_of(vocabulary.PLACES, rng, split)
-    subject = rng.choice((f"The {noun()}", one_of(vocabulary.FIRST_NAMES, rng, split), f"My {noun()}", f"Every {noun()}"))
+    subject = rng.choice(
+        (f"The {noun()}", one_of(vocabulary.FIRST_NAMES, rng, split), f"My {noun()}", f"Every {noun()}")
+    )
     text = f"{subject} {verb} {rng.choice(('a', 'the', 'our', 'no', 'this'))} {noun()}"
     if rng.random() < 0.5:
         text += f" {place}"

@@ -34,7 +34,7 @@ impl Asking<'_> {
             let mut done = Vec::new();
             loop {
                 let at = next.fetch_add(1, Ordering::Relaxed);
-                let Some(batch) = batches.get(at) else { return Ok(done) };
+                let Some(batch) = batches.get(at) else { return anyhow::Ok(done) };
                 done.push((at, self.batch(model, batch)?));
                 self.bar.inc(batch.len() as u64);
             }

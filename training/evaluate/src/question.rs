@@ -38,6 +38,7 @@ impl Question {
 pub fn read(dir: &Path) -> Result<Vec<Question>> {
     let lines = dir.join("questions.jsonl");
     let path = if lines.is_file() { lines } else { dir.join("questions.json") };
+    ensure!(path.is_file(), "{} has neither questions.jsonl nor questions.json", dir.display());
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let questions: serde_json::Result<Vec<Question>> = match path.extension() {
         Some(extension) if extension == "jsonl" => serde_json::Deserializer::from_str(&text).into_iter().collect(),

@@ -53,3 +53,14 @@ class GatedMlp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.down_proj(functional.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+def attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Softmax attention of [batch, heads, length, width]; `bias` is added to the scores.
+
+    PyTorch's fused kernels are several times slower than plain products on a CPU at these sizes, backwards above all.
+    """
+    if query.device.type != "cpu":
+        return functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+    scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
+    return (scores if bias is None else scores + bias).softmax(-1) @ value

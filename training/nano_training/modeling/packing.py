@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .layers import attention
+
 
 @dataclass
 class Questions:
@@ -47,14 +49,14 @@ class Packing:
         """Causal attention within the sequences; all three and the result are [length, heads, width]."""
         query, key, value = (functional.pad(x, (0, 0, 0, 0, 0, 1)) for x in (query, key, value))
         picture_query, picture_key, picture_value = (x[self.pictures].transpose(1, 2) for x in (query, key, value))
-        attention = functional.scaled_dot_product_attention
-        outputs = [attention(picture_query, picture_key, picture_value, is_causal=True)]
+        after = torch.full((picture_query.shape[2],) * 2, -torch.inf, dtype=query.dtype, device=query.device).triu(1)
+        outputs = [attention(picture_query, picture_key, picture_value, after)]
         for group in self.groups:
             own_query, own_key, own_value = (x[group.index].transpose(1, 2) for x in (query, key, value))
             keys = torch.cat((picture_key[group.owner], own_key), 2)
             values = torch.cat((picture_value[group.owner], own_value), 2)
             bias = torch.zeros(group.seen.shape, dtype=query.dtype, device=query.device)
-            outputs.append(attention(own_query, keys, values, attn_mask=bias.masked_fill_(~group.seen, -torch.inf)))
+            outputs.append(attention(own_query, keys, values, bias.masked_fill_(~group.seen, -torch.inf)))
         return torch.cat([output.transpose(1, 2).flatten(0, 1) for output in outputs])[self.back]
 
 

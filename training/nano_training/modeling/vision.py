@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .config import NanoConfig, VisionConfig
-from .layers import LayerNorm, Linear
+from .layers import LayerNorm, Linear, attention
 
 
 class PatchEmbedding(nn.Module):
@@ -40,7 +40,7 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         views, patches, width = x.shape
         qkv = self.qkv(x).view(views, patches, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
-        attended = functional.scaled_dot_product_attention(qkv[0], qkv[1], qkv[2])
+        attended = attention(qkv[0], qkv[1], qkv[2])
         return self.proj(attended.transpose(1, 2).reshape(views, patches, width))
 
 
