@@ -71,8 +71,8 @@ def encode(sample: Sample, tokenizer: NanoTokenizer, config: NanoConfig, most_to
 
 
 SPELLED = ("read/", "document/", "chart/")
-"""Tasks whose answers are read off the picture: they are written letter by letter, as they are seen, whatever merges the
-tokenizer has. What the model writes is the same text."""
+"""Tasks whose answers are read off the picture: they are learnt letter by letter, as they are seen, whatever merges
+the tokenizer has. The text is the same."""
 
 
 def encode_question(question: Question, tokenizer: NanoTokenizer) -> Asked:

@@ -170,17 +170,16 @@ class Trainer:
         return figures, answers
 
     def share_gradients(self) -> None:
-        """The mean of all processes' gradients; what had none counts as zero."""
-        for parameter in self.parameters:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-        if self.world > 1:
-            flat = torch.cat([parameter.grad.flatten() for parameter in self.parameters if parameter.grad is not None])
-            distributed.all_reduce(flat)
-            flat /= self.world
-            parts = flat.split([parameter.numel() for parameter in self.parameters])
-            for parameter, part in zip(self.parameters, parts, strict=True):
-                parameter.grad = part.view_as(parameter)
+        """The mean of all processes' gradients; what had none in this one counts as zero."""
+        if self.world == 1:
+            return
+        gradients = [torch.zeros_like(each) if each.grad is None else each.grad for each in self.parameters]
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        distributed.all_reduce(flat)
+        flat /= self.world
+        parts = flat.split([parameter.numel() for parameter in self.parameters])
+        for parameter, part in zip(self.parameters, parts, strict=True):
+            parameter.grad = part.view_as(parameter)
 
     def scale(self, minutes: float) -> float:
         """The share of the full rate: rises over the first steps, and falls to zero over the last minutes."""
@@ -226,12 +225,19 @@ class Trainer:
         return votes.item() > 0
 
 
+APART = ("embed", "lm_head", "gate.weight", ".experts.")
+"""Parts of the names of matrices that Muon does not train."""
+
+
 def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Matrices inside the network, and all else: embeddings, the output layer, routers, norms, biases."""
+    """Matrices inside the network, and all else: embeddings, the output layer, routers, norms, biases.
+
+    Routed experts count as all else: many and small, they would cost Muon more time than it saves.
+    """
     matrices: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
-        inside = parameter.ndim == 2 and not any(part in name for part in ("embed", "lm_head", "gate.weight"))
+        inside = parameter.ndim == 2 and not any(part in name for part in APART)
         (matrices if inside else others).append(parameter)
     return matrices, others
 
@@ -274,7 +280,7 @@ def arguments() -> Settings:
     parser.add_argument("--mixture", default="", help="weights of the kinds of samples: scene=2,line=1")
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--decay-minutes", type=float, default=0, help="the rate falls to zero over the last minutes")
-    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--warmup", type=int, default=200, help="steps")
     parser.add_argument("--batch-tokens", type=int, default=6000)
     parser.add_argument("--batch-views", type=int, default=48)
