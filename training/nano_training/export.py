@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from .modeling.config import NanoConfig
 from .modeling.nano import Nano
@@ -19,6 +20,11 @@ from .tokenizer import BOS, EOS, IMAGE, PAD, SPECIAL, NanoTokenizer
 
 KEPT_EXACT = "e_score_correction_bias"
 """Stays float32: a choice hangs on it."""
+
+
+def read_checkpoint(folder: Path) -> dict[str, Tensor]:
+    """The tensors of an exported checkpoint, in float32."""
+    return {name: value.float() for name, value in load_file(folder / "model.safetensors").items()}
 
 
 def load_model(state: Path) -> Nano:

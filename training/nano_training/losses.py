@@ -75,7 +75,7 @@ def answer_loss(model: Nano, features: Tensor, batch: Batch) -> AnswerLoss:
     """The answers' loss given the tower's features."""
     hidden = model(model.visual_tokens(features), batch.ids, batch.slots, batch.positions, batch.packing)
     places = torch.nonzero(batch.targets != IGNORED).squeeze(1)
-    logits = model.language.lm_head(hidden[places]).float()
+    logits = model.language.lm_head(hidden.index_select(0, places)).float()
     targets, weights = batch.targets[places], batch.weights[places]
     losses = functional.cross_entropy(logits, targets, reduction="none")
     value = (losses * weights).sum() / weights.sum()

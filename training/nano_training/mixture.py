@@ -24,6 +24,8 @@ class Entry(NamedTuple):
 
 SOURCES: dict[str, Entry] = {
     "scene": Entry("scenes", 5.0),
+    "drill": Entry("drill", 1.5),
+    "easy_drill": Entry("drill", 0.0),
     "line": Entry("text", 3.0),
     "paragraph": Entry("text", 2.0),
     "sign": Entry("text", 1.5),

@@ -14,10 +14,11 @@ from typing import Any
 
 import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from .batch import encode, encode_question
+from .export import read_checkpoint
 from .modeling.config import NanoConfig
 from .modeling.language import Moe, Router
 from .modeling.nano import Nano, slots_of_image
@@ -140,8 +141,7 @@ def greedy(model: Nano, tokenizer: NanoTokenizer, visual: Tensor, ids: list[int]
 def load_exported(folder: Path) -> Nano:
     """The model of an exported checkpoint, in float32."""
     model = Nano(NanoConfig())
-    tensors = {name: value.float() for name, value in load_file(folder / "model.safetensors").items()}
-    model.load_state_dict(tensors)
+    model.load_state_dict(read_checkpoint(folder))
     return model.eval()
 
 

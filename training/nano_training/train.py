@@ -20,6 +20,7 @@ from torch import Tensor, distributed, nn
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from .batch import Batch, Encoded, collate, encode
+from .export import read_checkpoint
 from .losses import AnswerLoss, PatchHeads, answer_loss, patch_loss
 from .mixture import Mixture, sample
 from .modeling.config import NanoConfig
@@ -39,6 +40,7 @@ class Settings:
     """How to train."""
 
     out: Path
+    checkpoint: Path | None
     tokenizer: Path
     mixture: Mixture
     minutes: float
@@ -48,6 +50,9 @@ class Settings:
     batch_tokens: int
     batch_views: int
     most_tokens: int
+    most_views: int
+    questions: int
+    apart: bool
     answers: bool
     patches: float
     threads: int
@@ -72,9 +77,12 @@ class Samples(IterableDataset[Batch]):
         tokenizer = NanoTokenizer(self.settings.tokenizer)
         while True:
             pool: list[Encoded] = []
-            for _ in range(POOL):
+            while len(pool) < POOL:
                 made = sample(seed, "train", self.settings.mixture)
-                pool.append(encode(made, tokenizer, self.config, self.settings.most_tokens))
+                made.questions = made.questions[: self.settings.questions]
+                encoded = encode(made, tokenizer, self.config, self.settings.most_tokens)
+                if encoded.views_count <= self.settings.most_views:
+                    pool.append(encoded)
                 seed += stride
             yield from self._batches(pool, tokenizer)
 
@@ -117,6 +125,8 @@ class Trainer:
         signal.signal(signal.SIGTERM, self.stop)
         if (settings.out / "state.000").exists():
             self.load()
+        elif settings.checkpoint is not None:
+            self.model.load_state_dict(read_checkpoint(settings.checkpoint))
 
     def load(self) -> None:
         """Goes on from the state in the output folder."""
@@ -136,7 +146,7 @@ class Trainer:
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             "step": self.step,
             "seen": self.seen,
-            "next_seed": self.next_seed + self.seen + 100 * POOL * self.world * max(1, self.settings.workers),
+            "next_seed": self.next_seed + 4 * self.seen + 100 * POOL * self.world * max(1, self.settings.workers),
             "trained_seconds": self.trained_seconds + seconds,
         }
         write_pieces(state, self.settings.out / "state")
@@ -151,7 +161,7 @@ class Trainer:
         loss = loss * self.settings.patches
         answers = None
         if self.settings.answers:
-            answers = answer_loss(self.model, features, batch)
+            answers = answer_loss(self.model, features.detach() if self.settings.apart else features, batch)
             figures["answers"] = answers.value.detach()
             loss = loss + answers.value
         for optimiser in self.optimisers:
@@ -276,6 +286,7 @@ def arguments() -> Settings:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the state and the log")
+    parser.add_argument("--from", type=Path, dest="checkpoint", help="exported checkpoint to begin with")
     parser.add_argument("--tokenizer", type=Path, required=True, help="tokenizer.json")
     parser.add_argument("--mixture", default="", help="weights of the kinds of samples: scene=2,line=1")
     parser.add_argument("--minutes", type=float, default=60)
@@ -285,8 +296,11 @@ def arguments() -> Settings:
     parser.add_argument("--batch-tokens", type=int, default=6000)
     parser.add_argument("--batch-views", type=int, default=48)
     parser.add_argument("--most-tokens", type=int, default=500, help="of one question")
+    parser.add_argument("--most-views", type=int, default=64, help="samples with more are left out")
+    parser.add_argument("--questions", type=int, default=10, help="most of one sample")
     parser.add_argument("--patches", type=float, default=0.3, help="weight of the patch targets")
     parser.add_argument("--no-answers", action="store_true", help="train the vision tower alone")
+    parser.add_argument("--apart", action="store_true", help="the vision tower learns from the patches alone")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--workers", type=int, default=0, help="processes that generate")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -295,6 +309,7 @@ def arguments() -> Settings:
     given = parser.parse_args()
     return Settings(
         out=given.out,
+        checkpoint=given.checkpoint,
         tokenizer=given.tokenizer,
         mixture=Mixture.parse(given.mixture),
         minutes=given.minutes,
@@ -304,6 +319,9 @@ def arguments() -> Settings:
         batch_tokens=given.batch_tokens,
         batch_views=given.batch_views,
         most_tokens=given.most_tokens,
+        most_views=given.most_views,
+        questions=given.questions,
+        apart=given.apart,
         answers=not given.no_answers,
         patches=given.patches,
         threads=given.threads,

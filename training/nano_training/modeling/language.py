@@ -95,7 +95,7 @@ class Moe(nn.Module):
         order = chosen.flatten().argsort()
         rows = order.div(chosen.shape[1], rounding_mode="floor")
         counts = torch.bincount(chosen.flatten(), minlength=len(self.experts)).tolist()
-        parts = x[rows].split(counts)
+        parts = x.index_select(0, rows).split(counts)
         expert_outputs = torch.cat([expert(part) for expert, part in zip(self.experts, parts, strict=True)])
         scaled = expert_outputs * weights.flatten()[order, None].to(x.dtype)
         routed = torch.zeros_like(x).index_add_(0, rows, scaled)

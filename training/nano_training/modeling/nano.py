@@ -34,7 +34,7 @@ class Nano(nn.Module):
         """Embeddings [tokens, hidden] of `ids` [tokens], and row `slots` of `visual` where that is not negative."""
         table = self.language.model.embed_tokens.weight.to(visual.dtype)
         both = torch.cat((table, visual))
-        return both[torch.where(slots >= 0, slots + len(table), ids)]
+        return both.index_select(0, torch.where(slots >= 0, slots + len(table), ids))
 
     def forward(self, visual: Tensor, ids: Tensor, slots: Tensor, positions: Tensor, packing: Packing) -> Tensor:
         """Hidden states [tokens, hidden] after the last norm."""

@@ -48,16 +48,21 @@ class Packing:
     def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Causal attention within the sequences; all three and the result are [length, heads, width]."""
         query, key, value = (functional.pad(x, (0, 0, 0, 0, 0, 1)) for x in (query, key, value))
-        picture_query, picture_key, picture_value = (x[self.pictures].transpose(1, 2) for x in (query, key, value))
+        picture_query, picture_key, picture_value = (rows(x, self.pictures) for x in (query, key, value))
         after = torch.full((picture_query.shape[2],) * 2, -torch.inf, dtype=query.dtype, device=query.device).triu(1)
         outputs = [attention(picture_query, picture_key, picture_value, after)]
         for group in self.groups:
-            own_query, own_key, own_value = (x[group.index].transpose(1, 2) for x in (query, key, value))
-            keys = torch.cat((picture_key[group.owner], own_key), 2)
-            values = torch.cat((picture_value[group.owner], own_value), 2)
+            own_query, own_key, own_value = (rows(x, group.index) for x in (query, key, value))
+            keys = torch.cat((picture_key.index_select(0, group.owner), own_key), 2)
+            values = torch.cat((picture_value.index_select(0, group.owner), own_value), 2)
             bias = torch.zeros(group.seen.shape, dtype=query.dtype, device=query.device)
             outputs.append(attention(own_query, keys, values, bias.masked_fill_(~group.seen, -torch.inf)))
-        return torch.cat([output.transpose(1, 2).flatten(0, 1) for output in outputs])[self.back]
+        return torch.cat([output.transpose(1, 2).flatten(0, 1) for output in outputs]).index_select(0, self.back)
+
+
+def rows(x: Tensor, index: Tensor) -> Tensor:
+    """Rows `index` [N, L] of x [length, heads, width] as [N, heads, L, width]. (Indexing has a slow backward pass.)"""
+    return x.index_select(0, index.flatten()).unflatten(0, index.shape).transpose(1, 2)
 
 
 GROUP = 48
