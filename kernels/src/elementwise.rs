@@ -48,6 +48,28 @@ pub fn silu_mul(cpu: Cpu, gate: &mut [f32], up: &[f32]) {
     chunks(gate, CHUNK, |start, gate| cpu.run(SiluMul { up: &up[start..][..gate.len()], gate }));
 }
 
+/// `y[i] = Σ_j weights[i, j] · x[picks[i, j]]` for rows of `width` numbers: `x` and `y` are row-major, `picks` and `weights`
+/// `[rows of y, j]`. A row's terms are added in their order.
+///
+/// # Panics
+/// If the lengths do not belong together, or a pick is not a row of `x`.
+pub fn weighted_sums(cpu: Cpu, x: &[f32], picks: &[u32], weights: &[f32], width: usize, y: &mut [f32]) {
+    assert_eq!(picks.len(), weights.len(), "a weight for each pick");
+    if y.is_empty() {
+        return;
+    }
+    let rows = y.len().checked_div(width).unwrap_or(0);
+    assert!(y.len() == rows * width && picks.len().is_multiple_of(rows), "{} picks, {} sums", picks.len(), y.len());
+    let terms = picks.len() / rows;
+    let y = Shared::new(y);
+    for_each(rows, rows * width * terms, |row| {
+        let (picks, weights) = (&picks[row * terms..][..terms], &weights[row * terms..][..terms]);
+        // SAFETY: each row has one task.
+        let y = unsafe { y.part(row * width..(row + 1) * width) };
+        cpu.run(WeightedSum { x, picks, weights, y });
+    });
+}
+
 /// Calls `task` with chunks of `x` of `size` numbers, the last possibly shorter, and where they begin.
 fn chunks(x: &mut [f32], size: usize, task: impl Fn(usize, &mut [f32]) + Send + Sync) {
     let len = x.len();
@@ -112,7 +134,7 @@ impl<F: Function> Kernel for Map<'_, F> {
             s.store(F::apply(s, s.load(x)), x);
         }
         let rest = chunks.into_remainder();
-        let lanes = s.lanes(F::apply(s, load_part(s, rest, 0.0)));
+        let lanes = s.lanes(F::apply(s, s.load_part(rest, 0.0)));
         rest.copy_from_slice(&lanes[..rest.len()]);
     }
 }
@@ -128,13 +150,36 @@ impl Kernel for SiluMul<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let (mut gates, ups) = (self.gate.chunks_exact_mut(S::LANES), self.up.chunks_exact(S::LANES));
-        let up = load_part(s, ups.remainder(), 0.0);
+        let up = s.load_part(ups.remainder(), 0.0);
         for (gate, up) in (&mut gates).zip(ups) {
             s.store(s.mul(math::silu(s, s.load(gate)), s.load(up)), gate);
         }
         let rest = gates.into_remainder();
-        let lanes = s.lanes(s.mul(math::silu(s, load_part(s, rest, 0.0)), up));
+        let lanes = s.lanes(s.mul(math::silu(s, s.load_part(rest, 0.0)), up));
         rest.copy_from_slice(&lanes[..rest.len()]);
+    }
+}
+
+struct WeightedSum<'a> {
+    x: &'a [f32],
+    picks: &'a [u32],
+    weights: &'a [f32],
+    y: &'a mut [f32],
+}
+
+impl Kernel for WeightedSum<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let width = self.y.len();
+        self.y.fill(0.0);
+        for (pick, weight) in self.picks.iter().zip(self.weights) {
+            let x = &self.x[*pick as usize * width..][..width];
+            for (y, x) in self.y.chunks_mut(S::LANES).zip(x.chunks(S::LANES)) {
+                s.store_part(s.fma(s.splat(*weight), s.load_part(x, 0.0), s.load_part(y, 0.0)), y);
+            }
+        }
     }
 }
 
@@ -201,19 +246,11 @@ fn sum<S: Simd>(s: S, row: &[f32], pad: f32, f: impl Fn(S::V) -> S::V) -> f64 {
             sum = s.add(sum, f(s.load(x)));
         }
         if !rest.is_empty() {
-            sum = s.add(sum, f(load_part(s, rest, pad)));
+            sum = s.add(sum, f(s.load_part(rest, pad)));
         }
         for (total, sum) in totals.iter_mut().zip(s.lanes(sum)) {
             *total += f64::from(sum);
         }
     }
     totals.iter().sum()
-}
-
-/// Fewer numbers than a vector has, then `pad`.
-#[inline(always)]
-fn load_part<S: Simd>(s: S, part: &[f32], pad: f32) -> S::V {
-    let mut lanes = [pad; MAX_LANES];
-    lanes[..part.len()].copy_from_slice(part);
-    s.load(&lanes)
 }

@@ -1,21 +1,27 @@
 //! Products with weights.
 //!
-//! The outputs are split into panels of two vectors' width. A panel's weights are transposed block by block into a
-//! buffer that stays in the cache, and all rows of the activations pass over each block. The same steps serve one row,
-//! where the transposition costs less than reading the weights from memory, and many.
+//! Two forms with the same results: [`few`] reads the weights as they lie in memory, which is all that matters for a few
+//! rows, and [`many`] packs them for many. Each result is made of a few sums over its inputs, as
+//! [`STRANDS`](crate::simd::STRANDS) says, each in one order.
 
-use crate::parallel::{Shared, for_each, threads, with_scratch};
+mod few;
+mod many;
+mod operands;
+
+pub use operands::{Activation, Epilogue};
+
+use crate::parallel::{Shared, for_each, with_scratch};
 use crate::simd::{Element, Kernel, Simd};
-use crate::tile::{BLOCK, multiply, pack, panel, units};
+use crate::tile::BLOCK;
 use crate::{Cpu, Elements, Matrix};
+use few::FEW;
 use half::bf16;
+use operands::{Output, Typed, padded};
+use std::marker::PhantomData;
 use std::ops::Range;
 
-/// Units of each output's weights that are packed at a time: 32 KiB for panels of 32.
-const DEPTH: usize = 256;
-
-/// Panels that are packed at a time, at most. With a block of rows they fit a second-level cache of 256 KiB.
-const GROUP: usize = 4;
+/// Bytes of weights that a task reads for few rows, about.
+const CHUNK: usize = 128 << 10;
 
 /// `y[i, n] = sum_k x[i, k] * w[n, k] + bias[n]` for `x: [m, k]`, `w: [n, k]`, `y: [m, n]`, all row-major.
 ///
@@ -25,228 +31,270 @@ const GROUP: usize = 4;
 /// # Panics
 /// If the lengths do not belong to one `m`.
 pub fn linear(cpu: Cpu, x: &[f32], w: Matrix<'_>, bias: Option<&[f32]>, y: &mut [f32]) {
-    let (n, k) = (w.rows(), w.cols());
-    if n == 0 {
-        return assert!(y.is_empty(), "a product without outputs");
-    }
-    let m = y.len() / n;
-    assert!(y.len() == m * n && x.len() == m * k, "{} inputs, {} outputs of a {n}x{k} weight", x.len(), y.len());
-    assert!(bias.is_none_or(|b| b.len() == n), "bias of a {n}x{k} weight");
-    match w.elements() {
-        Elements::F32(w) => product::<f32, false>(cpu, Shape { m, n, k }, x, w, bias, y),
-        Elements::Bf16(w) => product::<bf16, true>(cpu, Shape { m, n, k }, x, w, bias, y),
+    linear_then(cpu, x, w, Epilogue { bias, ..Epilogue::default() }, y);
+}
+
+/// [`linear`], and then what `then` says, while the results are in registers.
+///
+/// # Panics
+/// As [`linear`], and if `then` has slices of other lengths.
+pub fn linear_then(cpu: Cpu, x: &[f32], w: Matrix<'_>, then: Epilogue<'_>, y: &mut [f32]) {
+    let (rows, n, k) = (rows_of(x, w, y), w.rows(), w.cols());
+    assert!(then.residual.is_none_or(|residual| residual.len() == y.len()), "residual of a {n}x{k} weight");
+    let together = (TOGETHER / k.max(1)).next_multiple_of(BLOCK);
+    for first in (0..rows).step_by(together) {
+        let rows = first..rows.min(first + together);
+        let (x, y) = (&x[rows.start * k..rows.end * k], &mut y[rows.start * n..rows.end * n]);
+        let then = Epilogue { residual: then.residual.map(|residual| &residual[rows.start * n..rows.end * n]), ..then };
+        product(cpu, x, None, &[Group { weights: Weights::Plain(w), rows: rows.len() }], then, y);
     }
 }
 
-/// The sizes of a product.
-#[derive(Clone, Copy)]
-struct Shape {
-    m: usize,
+/// `y = silu(x · gateᵀ) · (x · upᵀ)` for `gate` and `up` `[n, k]` of one type, else as [`linear`].
+///
+/// # Panics
+/// If the lengths do not belong to one `m`, or the weights differ in shape or type.
+pub fn linear_gated(cpu: Cpu, x: &[f32], gate: Matrix<'_>, up: Matrix<'_>, y: &mut [f32]) {
+    let rows = rows_of(x, gate, y);
+    product(cpu, x, None, &[Group { weights: Weights::Gated { gate, up }, rows }], Epilogue::default(), y);
+}
+
+/// Products of several groups of rows with weights of their own, all at once: row `i` of `y` is the product of row
+/// `source[i]` of `x` (row `i` without a `source`) with the weights of its group, like [`linear`] or [`linear_gated`].
+///
+/// # Panics
+/// If the lengths do not belong together, `source` names a row that `x` lacks, or weights differ in kind, shape or type.
+pub fn linear_grouped(cpu: Cpu, x: &[f32], source: Option<&[u32]>, groups: &[Group<'_>], y: &mut [f32]) {
+    product(cpu, x, source, groups, Epilogue::default(), y);
+}
+
+/// Some rows of a product, and the weights that they are multiplied with.
+#[derive(Clone, Copy, Debug)]
+pub struct Group<'a> {
+    /// Of the same kind, shape and type in all groups.
+    pub weights: Weights<'a>,
+    /// How many rows, which follow those of the groups before.
+    pub rows: usize,
+}
+
+/// The weights of a [`Group`].
+#[derive(Clone, Copy, Debug)]
+pub enum Weights<'a> {
+    /// As in [`linear`].
+    Plain(Matrix<'a>),
+    /// As in [`linear_gated`].
+    Gated {
+        /// `[n, k]`.
+        gate: Matrix<'a>,
+        /// `[n, k]`.
+        up: Matrix<'a>,
+    },
+}
+
+impl<'a> Weights<'a> {
+    fn matrix(&self) -> Matrix<'a> {
+        match *self {
+            Self::Plain(matrix) | Self::Gated { gate: matrix, .. } => matrix,
+        }
+    }
+}
+
+/// Numbers in rows that pass over the weights together, at most about: a third-level cache holds them.
+const TOGETHER: usize = 4 << 20;
+
+/// How many rows `x` and `y` have.
+fn rows_of(x: &[f32], w: Matrix<'_>, y: &[f32]) -> usize {
+    let (n, k) = (w.rows(), w.cols());
+    let m = y.len().checked_div(n).unwrap_or(0);
+    assert!(
+        y.len() == m * n && (n == 0 || x.len() == m * k),
+        "{} inputs, {} outputs of a {n}x{k} weight",
+        x.len(),
+        y.len()
+    );
+    m
+}
+
+fn product(cpu: Cpu, x: &[f32], source: Option<&[u32]>, groups: &[Group<'_>], then: Epilogue<'_>, y: &mut [f32]) {
+    let Some(first) = groups.first().map(|group| group.weights.matrix()) else {
+        return assert!(y.is_empty(), "outputs without weights");
+    };
+    let (n, k) = (first.rows(), first.cols());
+    let rows = groups.iter().map(|group| group.rows).sum::<usize>();
+    assert_eq!(rows * n, y.len(), "{rows} rows of a {n}x{k} weight");
+    assert_eq!(source.map_or(x.len(), |source| source.len() * k), if n == 0 { x.len() } else { rows * k }, "inputs");
+    assert!(then.bias.is_none_or(|bias| bias.len() == n), "bias of a {n}x{k} weight");
+    assert!(then.residual.is_none_or(|residual| residual.len() == y.len()), "residual of a {n}x{k} weight");
+    if y.is_empty() {
+        return;
+    }
+    match first.elements() {
+        Elements::F32(_) => Product::<f32>::new(x, source, groups, n, k).run(cpu, then, y),
+        Elements::Bf16(_) => Product::<bf16>::new(x, source, groups, n, k).run(cpu, then, y),
+    }
+}
+
+/// A product of checked operands.
+struct Product<'a, E> {
+    x: &'a [f32],
+    source: Option<&'a [u32]>,
+    /// Weights and rows of each group.
+    groups: Vec<(Typed<'a, E>, Range<usize>)>,
     n: usize,
     k: usize,
 }
 
-fn product<E: Element, const PAIRS: bool>(
-    cpu: Cpu,
-    shape: Shape,
-    x: &[f32],
-    w: &[E],
-    bias: Option<&[f32]>,
-    y: &mut [f32],
-) {
-    let Shape { m, n, k } = shape;
-    let units = units::<E>(k);
-    with_scratch(m * units, |packed| {
-        let shared = Shared::new(packed);
-        for_each(m.div_ceil(BLOCK), m * k, |block| {
-            let rows = block * BLOCK..m.min((block + 1) * BLOCK);
-            // SAFETY: each block of rows has its own part.
-            let packed = unsafe { shared.part(rows.start * units..rows.end * units) };
-            let x = &x[rows.start * k..rows.end * k];
-            with_scratch(if PAIRS { packed.len() } else { 0 }, |pairs| {
-                cpu.run(PackRows::<PAIRS> { x, k, rows: rows.len(), pairs, packed });
+impl<'a, E: Element> Product<'a, E> {
+    fn new(x: &'a [f32], source: Option<&'a [u32]>, groups: &[Group<'a>], n: usize, k: usize) -> Self {
+        let typed = |matrix: Matrix<'a>| {
+            assert_eq!((matrix.rows(), matrix.cols()), (n, k), "all weights of a product have one shape");
+            E::of(matrix.elements())
+        };
+        let mut rows = 0;
+        let mut gated = None;
+        let groups = groups.iter().map(|group| {
+            let weights = match group.weights {
+                Weights::Plain(w) => Typed::Plain(typed(w)),
+                Weights::Gated { gate, up } => Typed::Gated { gate: typed(gate), up: typed(up) },
+            };
+            let this = matches!(group.weights, Weights::Gated { .. });
+            assert_eq!(*gated.get_or_insert(this), this, "all weights of a product are of one kind");
+            rows += group.rows;
+            (weights, rows - group.rows..rows)
+        });
+        let groups = groups.filter(|(_, rows)| !rows.is_empty()).collect();
+        Self { x, source, groups, n, k }
+    }
+
+    /// Rows of `x`.
+    fn rows(&self, rows: Range<usize>) -> impl Iterator<Item = &'a [f32]> {
+        let (x, source, k) = (self.x, self.source, self.k);
+        rows.map(move |row| &x[source.map_or(row, |source| source[row] as usize) * k..][..k])
+    }
+
+    fn run(&self, cpu: Cpu, then: Epilogue<'_>, y: &mut [f32]) {
+        let plan = cpu.run(MakePlan(self));
+        let work = y.len() * self.k;
+        let (y, n) = (&Shared::new(y), self.n);
+        let output = &Output { y, n, then };
+        with_scratch(plan.prepared, |prepared| {
+            let shared = Shared::new(prepared);
+            for_each(plan.tiles, plan.prepared, |tile| self.prepare(cpu, &plan, tile, &shared));
+            for_each(plan.tasks, work, |task| self.multiply(cpu, &plan, task, prepared, output));
+        });
+    }
+
+    fn prepare(&self, cpu: Cpu, plan: &Plan, tile: usize, prepared: &Shared<'_>) {
+        let (at, part) = plan.part(|part| part.tiles.start, tile);
+        let (rows, units) = (self.groups[at].1.clone(), plan.units);
+        if part.few {
+            // SAFETY: each part has its own place.
+            let out = unsafe { prepared.part(part.prepared.clone()) };
+            let (x, count) = (self.rows(rows.clone()), rows.len());
+            return with_scratch(units, |row| {
+                cpu.run(few::Prepare { x, count, row, out, element: PhantomData::<E> });
             });
+        }
+        let first = (tile - part.tiles.start) * plan.height;
+        let last = first + plan.height >= rows.len();
+        let start = part.prepared.start + first * units;
+        let end = if last { part.prepared.end } else { start + plan.height * units };
+        // SAFETY: each tile has its own place.
+        let out = unsafe { prepared.part(start..end) };
+        let rows = rows.start + first..rows.end.min(rows.start + first + plan.height);
+        let (x, count) = (self.rows(rows.clone()), rows.len());
+        with_scratch(plan.height.next_multiple_of(plan.lanes) * units, |rows| {
+            cpu.run(many::Prepare { x, count, rows, out, element: PhantomData::<E> });
         });
-        let y = Shared::new(y);
-        let width = cpu.run(PanelWidth);
-        // Each block of rows passes over a group of panels while it is in the cache.
-        let blocks = m.div_ceil(BLOCK);
-        let group = blocks.clamp(1, GROUP) * width;
-        let groups = n.div_ceil(group);
-        // Few groups are shared between threads by splitting the rows, which packs the weights more often.
-        let parts = (8 * threads()).div_ceil(groups).clamp(1, blocks.div_ceil(4).max(1));
-        let per_part = blocks.div_ceil(parts) * BLOCK;
-        for_each(groups * parts, m * n * k, |task| {
-            let (index, part) = (task / parts, task % parts);
-            let rows = part * per_part..m.min((part + 1) * per_part);
-            if !rows.is_empty() {
-                let outputs = index * group..n.min((index + 1) * group);
-                with_scratch(DEPTH.min(units) * group + BLOCK * width, |scratch| {
-                    cpu.run(Panels::<E, PAIRS> { shape, x: packed, w, bias, y: &y, rows, outputs, scratch });
-                });
-            }
-        });
-    });
-}
-
-/// How many outputs make a panel.
-struct PanelWidth;
-
-impl Kernel for PanelWidth {
-    type Out = usize;
-
-    #[inline(always)]
-    fn run<S: Simd>(self, _: S) -> usize {
-        panel::<S>()
     }
-}
 
-/// Packs a block of rows of the activations.
-struct PackRows<'a, const PAIRS: bool> {
-    x: &'a [f32],
-    k: usize,
-    rows: usize,
-    /// The rows rounded, before they are packed.
-    pairs: &'a mut [f32],
-    packed: &'a mut [f32],
-}
-
-impl<const PAIRS: bool> Kernel for PackRows<'_, PAIRS> {
-    type Out = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        if !PAIRS {
-            return pack(s, self.x, self.k, self.rows, self.k, self.packed, self.rows, &[]);
-        }
-        let units = units::<bf16>(self.k);
-        for (x, pairs) in self.x.chunks_exact(self.k.max(1)).zip(self.pairs.chunks_exact_mut(units.max(1))) {
-            round_row(x, pairs);
-        }
-        pack(s, &*self.pairs, units, self.rows, units, self.packed, self.rows, &[]);
-    }
-}
-
-/// Rounds numbers to pairs of bf16; an odd one out is paired with 0.
-#[inline(always)]
-fn round_row(x: &[f32], pairs: &mut [f32]) {
-    let (whole, rest) = x.as_chunks::<2>();
-    for (pair, x) in pairs.iter_mut().zip(whole) {
-        *pair = f32::from_bits(round(x[1]) << 16 | round(x[0]));
-    }
-    if let ([x], Some(pair)) = (rest, pairs.last_mut()) {
-        *pair = f32::from_bits(round(*x));
-    }
-}
-
-/// The bits of `x` in bf16, to nearest, ties to even. Without branches, unlike `half`'s, so that it vectorises.
-#[inline(always)]
-fn round(x: f32) -> u32 {
-    let bits = x.to_bits();
-    let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
-    if x.is_nan() { bits >> 16 | 0x40 } else { rounded }
-}
-
-/// Some panels of outputs for some rows.
-struct Panels<'a, E, const PAIRS: bool> {
-    shape: Shape,
-    /// All blocks of rows, packed.
-    x: &'a [f32],
-    w: &'a [E],
-    bias: Option<&'a [f32]>,
-    y: &'a Shared<'a>,
-    /// Begin and end on blocks.
-    rows: Range<usize>,
-    /// Begin and end on panels.
-    outputs: Range<usize>,
-    scratch: &'a mut [f32],
-}
-
-impl<E: Element, const PAIRS: bool> Kernel for Panels<'_, E, PAIRS> {
-    type Out = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) {
-        let (k, width) = (self.shape.k, panel::<S>());
-        let units = units::<E>(k);
-        let (sums, packed) = std::mem::take(&mut self.scratch).split_at_mut(BLOCK * width);
-        // At least once: without inputs the outputs are the bias.
-        for from in (0..units.max(1)).step_by(DEPTH) {
-            let depth = from..units.min(from + DEPTH);
-            let elements = from * E::PER_UNIT..k.min(depth.end * E::PER_UNIT);
-            for (panel, outputs) in self.panels(width).enumerate() {
-                let packed = &mut packed[panel * depth.len() * width..][..depth.len() * width];
-                if !packed.is_empty() {
-                    let w = &self.w[outputs.start * k + elements.start..];
-                    // This block's share of the next panel, whose weights follow in one piece.
-                    let next = outputs.end * k + from * E::PER_UNIT * width;
-                    let end = next + elements.len() * width;
-                    let ahead = self.w.get(next..end).unwrap_or_default();
-                    pack(s, w, k, outputs.len(), elements.len(), packed, width, ahead);
-                }
-            }
-            for start in self.rows.clone().step_by(BLOCK) {
-                let rows = start..self.rows.end.min(start + BLOCK);
-                for (panel, outputs) in self.panels(width).enumerate() {
-                    let packed = &packed[panel * depth.len() * width..][..depth.len() * width];
-                    self.add_products(s, rows.clone(), outputs, depth.clone(), packed, sums);
-                }
-            }
+    fn multiply(&self, cpu: Cpu, plan: &Plan, task: usize, prepared: &[f32], output: &Output<'_>) {
+        let (at, part) = plan.part(|part| part.tasks.start, task);
+        let (weights, rows) = self.groups[at].clone();
+        let first = (task - part.tasks.start) * part.outputs;
+        let (n, k, x) = (self.n, self.k, &prepared[part.prepared.clone()]);
+        if part.few {
+            let outputs = first..n.min(first + part.outputs);
+            cpu.run(few::Few { weights, k, x, rows, outputs, output });
+        } else {
+            with_scratch(2 * plan.lanes * plan.units, |packed| {
+                cpu.run(many::Many { weights, n, k, x, rows, first, output, packed });
+            });
         }
     }
 }
 
-impl<E: Element, const PAIRS: bool> Panels<'_, E, PAIRS> {
-    fn panels(&self, width: usize) -> impl Iterator<Item = Range<usize>> + use<E, PAIRS> {
-        let end = self.outputs.end;
-        self.outputs.clone().step_by(width).map(move |start| start..end.min(start + width))
-    }
+/// How a product is cut into tasks.
+struct Plan {
+    parts: Vec<Part>,
+    /// Units of a prepared row.
+    units: usize,
+    /// Numbers in all prepared rows.
+    prepared: usize,
+    /// Rows of a tile.
+    height: usize,
+    lanes: usize,
+    tiles: usize,
+    tasks: usize,
+}
 
-    /// Adds the products of a block of rows with one packed block of weights to the outputs.
+/// A group's part in it.
+struct Part {
+    few: bool,
+    prepared: Range<usize>,
+    tiles: Range<usize>,
+    tasks: Range<usize>,
+    /// Outputs of a task.
+    outputs: usize,
+}
+
+impl Plan {
+    /// The part that has a tile or task.
+    fn part(&self, start: impl Fn(&Part) -> usize, index: usize) -> (usize, &Part) {
+        let at = self.parts.partition_point(|part| start(part) <= index) - 1;
+        (at, &self.parts[at])
+    }
+}
+
+struct MakePlan<'p, 'a, E>(&'p Product<'a, E>);
+
+impl<E: Element> Kernel for MakePlan<'_, '_, E> {
+    type Out = Plan;
+
     #[inline(always)]
-    fn add_products<S: Simd>(
-        &self,
-        s: S,
-        rows: Range<usize>,
-        outputs: Range<usize>,
-        depth: Range<usize>,
-        packed: &[f32],
-        sums: &mut [f32],
-    ) {
-        let (n, units, width) = (self.shape.n, units::<E>(self.shape.k), panel::<S>());
-        // SAFETY: this task alone writes these outputs of these rows, and one row is in use at a time.
-        let y = |row: usize| unsafe { self.y.part(row * n + outputs.start..row * n + outputs.end) };
-        for (row, sums) in rows.clone().zip(sums.chunks_exact_mut(width)) {
-            if depth.start == 0 {
-                sums.fill(0.0);
+    fn run<S: Simd>(self, _: S) -> Plan {
+        let Product { groups, n, k, .. } = self.0;
+        let units = padded::<S, E>(*k);
+        let mut plan = Plan {
+            parts: Vec::with_capacity(groups.len()),
+            units,
+            prepared: 0,
+            height: S::ROWS,
+            lanes: S::LANES,
+            tiles: 0,
+            tasks: 0,
+        };
+        for (weights, rows) in groups {
+            let few = rows.len() <= FEW;
+            let prepared = if few { few::filled(rows.len()) } else { many::filled::<S>(rows.len()) } * units;
+            let tiles = if few { 1 } else { rows.len().div_ceil(S::ROWS) };
+            let outputs = if few {
+                (CHUNK / (k * size_of::<E>()).max(1)).next_multiple_of(S::LANES).max(S::LANES)
             } else {
-                sums[..outputs.len()].copy_from_slice(y(row));
-            }
+                weights.panel::<S>()
+            };
+            let tasks = n.div_ceil(outputs);
+            plan.parts.push(Part {
+                few,
+                prepared: plan.prepared..plan.prepared + prepared,
+                tiles: plan.tiles..plan.tiles + tiles,
+                tasks: plan.tasks..plan.tasks + tasks,
+                outputs,
+            });
+            plan.prepared += prepared;
+            plan.tiles += tiles;
+            plan.tasks += tasks;
         }
-        let x = &self.x[rows.start * units + depth.start * rows.len()..];
-        multiply::<S, PAIRS>(s, x, rows.len(), rows.len(), packed, sums, width);
-        for (row, sums) in rows.zip(sums.chunks_exact(width)) {
-            let y = y(row);
-            y.copy_from_slice(&sums[..outputs.len()]);
-            if let Some(bias) = self.bias.filter(|_| depth.end == units) {
-                for (y, b) in y.iter_mut().zip(&bias[outputs.clone()]) {
-                    *y += b;
-                }
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rounds_as_half_does() {
-        let special = [f32::NAN, -f32::NAN, f32::INFINITY, -f32::INFINITY, f32::MAX, 1e-45, -0.0];
-        let patterns = (0..=u32::MAX).step_by(if cfg!(miri) { 10_000_019 } else { 4_097 }).map(f32::from_bits);
-        for x in special.into_iter().chain(patterns) {
-            assert_eq!(round(x), u32::from(bf16::from_f32(x).to_bits()), "{x:e}, {:#x}", x.to_bits());
-        }
+        plan
     }
 }

@@ -1,6 +1,7 @@
-//! The one place where work is spread over threads.
+//! Work that several threads share, and memory for it.
 
-use rayon::prelude::*;
+use crate::pool;
+pub(crate) use crate::pool::threads;
 use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -11,16 +12,7 @@ const WORTHWHILE: usize = 1 << 20;
 /// Calls `task` for each number below `tasks`, on several threads if `work` (roughly, in multiply-adds) is worth it.
 /// Kernels are written so that their results do not depend on it.
 pub(crate) fn for_each(tasks: usize, work: usize, task: impl Fn(usize) + Send + Sync) {
-    if tasks < 2 || work < WORTHWHILE || threads() == 1 {
-        (0..tasks).for_each(task);
-    } else {
-        (0..tasks).into_par_iter().with_max_len(1).for_each(task);
-    }
-}
-
-/// Threads that [`for_each`] may use.
-pub(crate) fn threads() -> usize {
-    rayon::current_num_threads()
+    pool::run(tasks, if work < WORTHWHILE { 1 } else { threads() }, &task);
 }
 
 /// A slice of which several tasks write distinct parts.

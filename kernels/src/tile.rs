@@ -1,9 +1,9 @@
-//! What both matrix products and attention are made of: packing, and the product of a block with a panel.
+//! What attention is made of: packing, and the product of a block with a panel.
 //!
 //! All products are sums over one index, taken in its order in one accumulator for each result. So a result does not
 //! depend, bit for bit, on what other results are computed along with it.
 
-use crate::simd::{Element, Simd};
+use crate::simd::{Element, STRANDS, Simd};
 
 /// Rows of the left factor that are packed together: a multiple of every [`Simd::ROWS`] and [`Simd::LANES`].
 pub(crate) const BLOCK: usize = 48;
@@ -19,10 +19,8 @@ pub(crate) const fn units<E: Element>(len: usize) -> usize {
 }
 
 /// Packs `rows` rows of `len` elements that begin `stride` elements from each other in `src`, transposed:
-/// `dst[u * width + r]` is unit `u` of row `r`, and 0 for `r` in `rows..width`. Meanwhile `ahead` is brought to the cache,
-/// in its order: the processor foresees one sequential stream, but not reads from many rows in turn.
+/// `dst[u * width + r]` is unit `u` of row `r`, and 0 for `r` in `rows..width`.
 #[inline(always)]
-#[allow(clippy::too_many_arguments, reason = "two matrices, each with its stride")]
 pub(crate) fn pack<S: Simd, E: Element>(
     s: S,
     src: &[E],
@@ -31,19 +29,13 @@ pub(crate) fn pack<S: Simd, E: Element>(
     len: usize,
     dst: &mut [f32],
     width: usize,
-    ahead: &[E],
 ) {
-    const LINE: usize = 64;
-    let mut ahead = ahead.chunks(LINE / size_of::<E>());
     let whole = rows / S::LANES * S::LANES;
     let step = S::LANES * E::PER_UNIT;
     for r in (0..whole).step_by(S::LANES) {
         let src = &src[r * stride..];
         for k in (0..=len.saturating_sub(step)).step_by(step).take(len / step) {
-            s.transpose(&src[k..], stride, &mut dst[k / E::PER_UNIT * width + r..], width);
-            for line in ahead.by_ref().take(S::LANES * S::LANES * size_of::<f32>() / LINE) {
-                s.prefetch(line.as_ptr());
-            }
+            s.transpose(&src[k..], stride, &mut dst[k / E::PER_UNIT * width + r..], width, STRANDS * width);
         }
         scatter(src, stride, S::LANES, len / step * step, len, &mut dst[r..], width);
     }
@@ -67,10 +59,10 @@ fn scatter<E: Element>(src: &[E], stride: usize, rows: usize, from: usize, len: 
     }
 }
 
-/// `c[r, j] += sum_u x[u, r] · w[u, j]` for `rows` rows and the columns of one panel: `x` is packed `x_width` wide, `w`
-/// is a packed panel, row `r` of `c` begins at `r * c_stride`. `PAIRS` says whether units are pairs of `bf16`.
+/// `c[r, j] += sum_u x[u, r] · w[u, j]` for `rows` rows and the columns of one panel, units of elements of type `E`: `x` is
+/// packed `x_width` wide, `w` is a packed panel, row `r` of `c` begins at `r * c_stride`.
 #[inline(always)]
-pub(crate) fn multiply<S: Simd, const PAIRS: bool>(
+pub(crate) fn multiply<S: Simd, E: Element>(
     s: S,
     x: &[f32],
     x_width: usize,
@@ -86,18 +78,18 @@ pub(crate) fn multiply<S: Simd, const PAIRS: bool>(
     while r < rows {
         let (x, c) = (&x[r..], &mut c[r * c_stride..]);
         r += match rows - r {
-            12.. if S::ROWS >= 12 => tile::<S, PAIRS, 12>(s, x, x_width, w, c, c_stride),
-            6.. if S::ROWS >= 6 => tile::<S, PAIRS, 6>(s, x, x_width, w, c, c_stride),
-            4.. => tile::<S, PAIRS, 4>(s, x, x_width, w, c, c_stride),
-            2.. => tile::<S, PAIRS, 2>(s, x, x_width, w, c, c_stride),
-            _ => tile::<S, PAIRS, 1>(s, x, x_width, w, c, c_stride),
+            12.. if S::ROWS >= 12 => tile::<S, E, 12>(s, x, x_width, w, c, c_stride),
+            6.. if S::ROWS >= 6 => tile::<S, E, 6>(s, x, x_width, w, c, c_stride),
+            4.. => tile::<S, E, 4>(s, x, x_width, w, c, c_stride),
+            2.. => tile::<S, E, 2>(s, x, x_width, w, c, c_stride),
+            _ => tile::<S, E, 1>(s, x, x_width, w, c, c_stride),
         }
     }
 }
 
 /// [`multiply`] for `R` rows, all of whose results are in registers. Returns `R`.
 #[inline(always)]
-fn tile<S: Simd, const PAIRS: bool, const R: usize>(
+fn tile<S: Simd, E: Element, const R: usize>(
     s: S,
     x: &[f32],
     x_width: usize,
@@ -116,7 +108,7 @@ fn tile<S: Simd, const PAIRS: bool, const R: usize>(
         for (sum, x) in sums.iter_mut().zip(x) {
             let x = s.splat(*x);
             for (sum, w) in sum.iter_mut().zip(w) {
-                *sum = if PAIRS { s.dot_pairs(x, w, *sum) } else { s.fma(x, w, *sum) };
+                *sum = s.dot_units::<E>(x, w, *sum);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Vectors of eight, for AVX2 and FMA.
 
-use super::{Element, Kernel, Simd, check_transpose};
+use super::{Element, Kernel, Simd, check_fours, check_transpose};
 use std::arch::x86_64::*;
 
 /// Proof that the processor has AVX2 and FMA.
@@ -101,14 +101,25 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn prefetch<E: Element>(self, address: *const E) {
-        // SAFETY: a prefetch reads nothing and does not fault, whatever the address.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(address.cast()) }
+    fn splat_four(self, four: &[f32]) -> Self::V {
+        // SAFETY: the slice has that many numbers.
+        unsafe { _mm256_broadcast_ps(&_mm_loadu_ps(four[..4].as_ptr())) }
     }
 
     #[inline(always)]
-    fn transpose<E: Element>(self, src: &[E], stride: usize, dst: &mut [f32], width: usize) {
-        check_transpose(LANES, src, stride, dst, width);
+    fn load_fours<E: Element>(self, src: &[E], stride: usize) -> [Self::V; 4] {
+        check_fours(LANES, src, stride);
+        // SAFETY: the two rows of 8 units are inside of the slice, as just checked.
+        unsafe {
+            let (a, b) = (_mm256_loadu_ps(src.as_ptr().cast()), _mm256_loadu_ps(src.as_ptr().add(stride).cast()));
+            let zero = _mm256_setzero_ps();
+            [_mm256_permute2f128_ps::<0x20>(a, b), _mm256_permute2f128_ps::<0x31>(a, b), zero, zero]
+        }
+    }
+
+    #[inline(always)]
+    fn transpose<E: Element>(self, src: &[E], stride: usize, dst: &mut [f32], strand: usize, width: usize) {
+        let at = check_transpose(LANES, src, stride, dst, strand, width);
         let (src, dst) = (src.as_ptr(), dst.as_mut_ptr());
         // SAFETY: all of the 8 rows of 8 units that are read and written are inside of the slices, as just checked.
         unsafe {
@@ -129,8 +140,8 @@ impl Simd for Avx2 {
                 a[i + 3] = _mm256_shuffle_ps::<0xee>(b[i + 1], b[i + 3]);
             }
             for i in 0..4 {
-                _mm256_storeu_ps(dst.add(i * width), _mm256_permute2f128_ps::<0x20>(a[i], a[i + 4]));
-                _mm256_storeu_ps(dst.add((i + 4) * width), _mm256_permute2f128_ps::<0x31>(a[i], a[i + 4]));
+                _mm256_storeu_ps(dst.add(at(i)), _mm256_permute2f128_ps::<0x20>(a[i], a[i + 4]));
+                _mm256_storeu_ps(dst.add(at(i + 4)), _mm256_permute2f128_ps::<0x31>(a[i], a[i + 4]));
             }
         }
     }

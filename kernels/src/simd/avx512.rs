@@ -1,6 +1,6 @@
 //! Vectors of sixteen, for AVX-512, with or without its bf16 dot product.
 
-use super::{Element, Kernel, Simd, check_transpose};
+use super::{Element, Kernel, Simd, check_fours, check_transpose};
 use std::arch::x86_64::*;
 
 /// Proof that the processor has AVX-512 F, BW and VL, and BF16 if so marked.
@@ -121,14 +121,33 @@ impl<const BF16: bool> Simd for Avx512<BF16> {
     }
 
     #[inline(always)]
-    fn prefetch<E: Element>(self, address: *const E) {
-        // SAFETY: a prefetch reads nothing and does not fault, whatever the address.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(address.cast()) }
+    fn splat_four(self, four: &[f32]) -> Self::V {
+        // SAFETY: the slice has that many numbers.
+        unsafe { _mm512_broadcast_f32x4(_mm_loadu_ps(four[..4].as_ptr())) }
     }
 
     #[inline(always)]
-    fn transpose<E: Element>(self, src: &[E], stride: usize, dst: &mut [f32], width: usize) {
-        check_transpose(LANES, src, stride, dst, width);
+    fn load_fours<E: Element>(self, src: &[E], stride: usize) -> [Self::V; 4] {
+        check_fours(LANES, src, stride);
+        // SAFETY: the four rows of 16 units are inside of the slice, as just checked.
+        unsafe {
+            let row = |r: usize| _mm512_loadu_ps(src.as_ptr().add(r * stride).cast());
+            let (a, b, c, d) = (row(0), row(1), row(2), row(3));
+            // First and second fours, and third and last, of two rows each.
+            let (ab, cd) = (_mm512_shuffle_f32x4::<0x44>(a, b), _mm512_shuffle_f32x4::<0x44>(c, d));
+            let (ef, gh) = (_mm512_shuffle_f32x4::<0xee>(a, b), _mm512_shuffle_f32x4::<0xee>(c, d));
+            [
+                _mm512_shuffle_f32x4::<0x88>(ab, cd),
+                _mm512_shuffle_f32x4::<0xdd>(ab, cd),
+                _mm512_shuffle_f32x4::<0x88>(ef, gh),
+                _mm512_shuffle_f32x4::<0xdd>(ef, gh),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn transpose<E: Element>(self, src: &[E], stride: usize, dst: &mut [f32], strand: usize, width: usize) {
+        let at = check_transpose(LANES, src, stride, dst, strand, width);
         let (src, dst) = (src.as_ptr(), dst.as_mut_ptr());
         // SAFETY: all of the 16 rows of 16 units that are read and written are inside of the slices, as just checked.
         unsafe {
@@ -155,8 +174,8 @@ impl<const BF16: bool> Simd for Avx512<BF16> {
                 b[i + 12] = _mm512_shuffle_f32x4::<0xdd>(a[i + 8], a[i + 12]);
             }
             for i in 0..8 {
-                _mm512_storeu_ps(dst.add(i * width), _mm512_shuffle_f32x4::<0x88>(b[i], b[i + 8]));
-                _mm512_storeu_ps(dst.add((i + 8) * width), _mm512_shuffle_f32x4::<0xdd>(b[i], b[i + 8]));
+                _mm512_storeu_ps(dst.add(at(i)), _mm512_shuffle_f32x4::<0x88>(b[i], b[i + 8]));
+                _mm512_storeu_ps(dst.add(at(i + 8)), _mm512_shuffle_f32x4::<0xdd>(b[i], b[i + 8]));
             }
         }
     }

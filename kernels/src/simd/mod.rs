@@ -20,10 +20,15 @@ pub(crate) use avx512::Avx512;
 pub(crate) use neon::Neon;
 pub(crate) use portable::Portable;
 
+use crate::Elements;
 use half::bf16;
 
 /// The most lanes that a vector has.
 pub(crate) const MAX_LANES: usize = 16;
+
+/// Sums that a result of a product is made of: unit `u` is added to sum `u % STRANDS`, and the sums to each other in the end,
+/// in order. So few rows can be multiplied with units as they lie in memory, and many with packed ones, to the same bits.
+pub(crate) const STRANDS: usize = 4;
 
 /// A computation that is written for any [`Simd`].
 pub(crate) trait Kernel {
@@ -39,26 +44,72 @@ pub(crate) trait Element: Copy + Send + Sync {
     /// Elements in a unit.
     const PER_UNIT: usize;
 
+    /// The elements of this type. Panics if they are of another.
+    fn of(elements: Elements<'_>) -> &[Self];
+
     /// The first unit of `elements`, which is not empty; what is missing is 0.
     fn unit(elements: &[Self]) -> f32;
+
+    /// Writes one unit for each column of two rows, or of `low` alone where a unit is one element; zeros for a row that is
+    /// empty, and beyond the rows. Returns whether all elements are finite.
+    fn join(low: &[Self], high: &[Self], units: &mut [f32]) -> bool;
 }
 
 impl Element for f32 {
     const PER_UNIT: usize = 1;
 
+    fn of(elements: Elements<'_>) -> &[Self] {
+        match elements {
+            Elements::F32(elements) => elements,
+            Elements::Bf16(_) => panic!("weights of one product in two types"),
+        }
+    }
+
     #[inline(always)]
     fn unit(elements: &[Self]) -> f32 {
         elements[0]
+    }
+
+    #[inline(always)]
+    fn join(low: &[Self], _: &[Self], units: &mut [f32]) -> bool {
+        units[..low.len()].copy_from_slice(low);
+        units[low.len()..].fill(0.0);
+        low.iter().fold(true, |finite, x| finite & x.is_finite())
     }
 }
 
 impl Element for bf16 {
     const PER_UNIT: usize = 2;
 
+    fn of(elements: Elements<'_>) -> &[Self] {
+        match elements {
+            Elements::Bf16(elements) => elements,
+            Elements::F32(_) => panic!("weights of one product in two types"),
+        }
+    }
+
     #[inline(always)]
     fn unit(elements: &[Self]) -> f32 {
         let high = elements.get(1).map_or(0, |x| x.to_bits());
         f32::from_bits(u32::from(high) << 16 | u32::from(elements[0].to_bits()))
+    }
+
+    #[inline(always)]
+    fn join(low: &[Self], high: &[Self], units: &mut [f32]) -> bool {
+        units[low.len()..].fill(0.0);
+        let mut finite = true;
+        if high.is_empty() {
+            for (unit, low) in units.iter_mut().zip(low) {
+                finite &= low.to_bits() & 0x7f80 != 0x7f80;
+                *unit = f32::from_bits(u32::from(low.to_bits()));
+            }
+            return finite;
+        }
+        for ((unit, low), high) in units.iter_mut().zip(low).zip(high) {
+            finite &= low.to_bits() & 0x7f80 != 0x7f80 && high.to_bits() & 0x7f80 != 0x7f80;
+            *unit = f32::from_bits(u32::from(high.to_bits()) << 16 | u32::from(low.to_bits()));
+        }
+        finite
     }
 }
 
@@ -104,21 +155,68 @@ pub(crate) trait Simd: Copy + Send + Sync {
         self.fma(a1, b1, self.fma(a0, b0, c))
     }
 
-    /// Transposes [`Self::LANES`] units of each of as many rows that begin `stride` elements from each other:
-    /// `dst[u * width + r]` is unit `u` of row `r`. Panics where that is outside of a slice.
+    /// `c` plus the products of units of elements of type `E`.
     #[inline(always)]
-    fn transpose<E: Element>(self, src: &[E], stride: usize, dst: &mut [f32], width: usize) {
+    fn dot_units<E: Element>(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        if E::PER_UNIT == 2 { self.dot_pairs(a, b, c) } else { self.fma(a, b, c) }
+    }
+
+    /// At most [`Self::LANES`] numbers, then `pad`.
+    #[inline(always)]
+    fn load_part(self, part: &[f32], pad: f32) -> Self::V {
+        if part.len() == Self::LANES {
+            return self.load(part);
+        }
+        let mut lanes = [pad; MAX_LANES];
+        lanes[..part.len()].copy_from_slice(part);
+        self.load(&lanes)
+    }
+
+    /// Into all of `part`, which has at most [`Self::LANES`] numbers.
+    #[inline(always)]
+    fn store_part(self, v: Self::V, part: &mut [f32]) {
+        if part.len() == Self::LANES {
+            return self.store(v, part);
+        }
+        part.copy_from_slice(&self.lanes(v)[..part.len()]);
+    }
+
+    /// Four numbers, over and over.
+    #[inline(always)]
+    fn splat_four(self, four: &[f32]) -> Self::V {
+        let mut lanes = [0.0; MAX_LANES];
+        for lanes in lanes.as_chunks_mut::<4>().0 {
+            lanes.copy_from_slice(&four[..4]);
+        }
+        self.load(&lanes)
+    }
+
+    /// Loads [`Self::LANES`] units of each of `LANES / 4` rows that begin `stride` elements from each other: vector `i` of
+    /// the result holds the `i`-th four units of each row, one row after the other. What is left of the result has no
+    /// meaning. Panics where that is outside of the slice.
+    #[inline(always)]
+    fn load_fours<E: Element>(self, src: &[E], stride: usize) -> [Self::V; 4] {
+        let mut fours = [[0.0; MAX_LANES]; 4];
+        for row in 0..Self::LANES / 4 {
+            let units = src[row * stride..][..Self::LANES * E::PER_UNIT].chunks_exact(E::PER_UNIT);
+            for (u, unit) in units.enumerate() {
+                fours[u / 4][row * 4 + u % 4] = E::unit(unit);
+            }
+        }
+        [self.load(&fours[0]), self.load(&fours[1]), self.load(&fours[2]), self.load(&fours[3])]
+    }
+
+    /// Transposes [`Self::LANES`] units of each of as many rows that begin `stride` elements from each other: unit `u` of row
+    /// `r` goes to `dst[u % 4 * strand + u / 4 * width + r]`. Panics where that is outside of a slice.
+    #[inline(always)]
+    fn transpose<E: Element>(self, src: &[E], stride: usize, dst: &mut [f32], strand: usize, width: usize) {
         for r in 0..Self::LANES {
             let row = &src[r * stride..][..Self::LANES * E::PER_UNIT];
             for (u, unit) in row.chunks_exact(E::PER_UNIT).enumerate() {
-                dst[u * width + r] = E::unit(unit);
+                dst[u % STRANDS * strand + u / STRANDS * width + r] = E::unit(unit);
             }
         }
     }
-
-    /// Asks for the cache line of an address, which need not be valid, to be brought to the second-level cache.
-    #[inline(always)]
-    fn prefetch<E: Element>(self, _: *const E) {}
 
     /// The lanes, then zeros.
     #[inline(always)]
@@ -135,10 +233,27 @@ pub(crate) trait Simd: Copy + Send + Sync {
     }
 }
 
-/// Checks what [`Simd::transpose`] promises, for the implementations that work on pointers.
+/// Checks what [`Simd::transpose`] promises, for the implementations that work on pointers. Returns where unit `u` goes.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 #[inline(always)]
-fn check_transpose<E: Element>(lanes: usize, src: &[E], stride: usize, dst: &[f32], width: usize) {
+fn check_transpose<E: Element>(
+    lanes: usize,
+    src: &[E],
+    stride: usize,
+    dst: &[f32],
+    strand: usize,
+    width: usize,
+) -> impl Fn(usize) -> usize + use<E> {
     const { assert!(size_of::<E>() * E::PER_UNIT == size_of::<f32>()) };
-    assert!(src.len() >= (lanes - 1) * stride + lanes * E::PER_UNIT && dst.len() >= (lanes - 1) * width + lanes);
+    assert!(src.len() >= (lanes - 1) * stride + lanes * E::PER_UNIT);
+    assert!(dst.len() >= (STRANDS - 1) * strand + (lanes / STRANDS - 1) * width + lanes);
+    move |u| u % STRANDS * strand + u / STRANDS * width
+}
+
+/// Checks what [`Simd::load_fours`] promises.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[inline(always)]
+fn check_fours<E: Element>(lanes: usize, src: &[E], stride: usize) {
+    const { assert!(size_of::<E>() * E::PER_UNIT == size_of::<f32>()) };
+    assert!(src.len() >= (lanes / 4 - 1) * stride + lanes * E::PER_UNIT);
 }

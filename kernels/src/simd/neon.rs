@@ -1,6 +1,6 @@
 //! Vectors of four, for 64-bit Arm.
 
-use super::{Element, Kernel, Simd, check_transpose};
+use super::{Element, Kernel, Simd, check_fours, check_transpose};
 use std::arch::aarch64::*;
 
 /// Proof that the processor has NEON.
@@ -101,8 +101,21 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
-    fn transpose<E: Element>(self, src: &[E], stride: usize, dst: &mut [f32], width: usize) {
-        check_transpose(LANES, src, stride, dst, width);
+    fn splat_four(self, four: &[f32]) -> Self::V {
+        self.load(four)
+    }
+
+    #[inline(always)]
+    fn load_fours<E: Element>(self, src: &[E], stride: usize) -> [Self::V; 4] {
+        check_fours(LANES, src, stride);
+        // SAFETY: the slice has that many units, and a load of bytes allows any address.
+        let row = unsafe { vreinterpretq_f32_u8(vld1q_u8(src.as_ptr().cast())) };
+        [row; 4]
+    }
+
+    #[inline(always)]
+    fn transpose<E: Element>(self, src: &[E], stride: usize, dst: &mut [f32], strand: usize, width: usize) {
+        let at = check_transpose(LANES, src, stride, dst, strand, width);
         let (src, dst) = (src.as_ptr(), dst.as_mut_ptr());
         // SAFETY: all of the 4 rows of 4 units that are read and written are inside of the slices, as just checked.
         // Rows of bf16 may begin at any even address, which a load of bytes allows.
@@ -116,7 +129,7 @@ impl Simd for Neon {
             let (cd0, cd1) = (vreinterpretq_f64_f32(cd0), vreinterpretq_f64_f32(cd1));
             let columns = [vtrn1q_f64(ab0, cd0), vtrn1q_f64(ab1, cd1), vtrn2q_f64(ab0, cd0), vtrn2q_f64(ab1, cd1)];
             for (u, column) in columns.into_iter().enumerate() {
-                vst1q_f32(dst.add(u * width), vreinterpretq_f32_f64(column));
+                vst1q_f32(dst.add(at(u)), vreinterpretq_f32_f64(column));
             }
         }
     }

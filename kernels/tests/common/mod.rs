@@ -1,8 +1,9 @@
 //! What the tests of all kernels need.
 
-#![allow(dead_code, reason = "not every test needs all")]
+#![allow(dead_code, unused_imports, reason = "not every test needs all")]
 
 use proptest::test_runner::Config;
+pub use seekvl_kernels::with_threads;
 use seekvl_kernels::{Cpu, Isa};
 
 /// Every family of instructions that this processor has.
@@ -25,11 +26,6 @@ pub fn random(seed: u64, len: usize) -> Vec<f32> {
 /// Fewer cases where each is slow.
 pub fn config(cases: u32) -> Config {
     Config { cases: if cfg!(miri) { 2 } else { cases }, failure_persistence: None, ..Config::default() }
-}
-
-/// Runs `body` with a number of threads.
-pub fn with_threads<T: Send>(threads: usize, body: impl FnOnce() -> T + Send) -> T {
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads").install(body)
 }
 
 /// The bits of numbers, which tell also zeros and NaNs apart.

@@ -1,0 +1,74 @@
+//! Keys and values, packed.
+
+use super::{Attention, KEYS, Rows, Sizes};
+use crate::simd::{Element, Kernel, Simd};
+use crate::tile::{pack, panel, units};
+use std::ops::Range;
+
+/// Packs a block of keys and values of one head.
+pub(super) struct PackKeys<'a, E> {
+    pub a: &'a Attention,
+    pub sizes: Sizes,
+    pub k: Rows<'a, E>,
+    pub v: Rows<'a, E>,
+    pub kv_head: usize,
+    /// At most [`KEYS`].
+    pub keys: Range<usize>,
+    /// [`Sizes::block`] numbers.
+    pub packed: &'a mut [f32],
+}
+
+/// A packed block of keys and values.
+#[derive(Clone, Copy)]
+pub(super) struct Packed<'a> {
+    /// Panels of keys, `[key units, panel]` each.
+    pub keys: &'a [f32],
+    /// Panels of columns of values, `[units of keys, panel]` each, of which `value_units` are there.
+    pub values: &'a [f32],
+    /// Whether no value is NaN or infinite.
+    pub finite: bool,
+}
+
+impl<'a> Packed<'a> {
+    pub fn new(sizes: Sizes, packed: &'a [f32]) -> Self {
+        let (keys, rest) = packed.split_at(KEYS * sizes.key_units);
+        let (values, rest) = rest.split_at(sizes.value_units * sizes.value_width);
+        Self { keys, values, finite: rest[0] == 1.0 }
+    }
+}
+
+impl<E: Element> Kernel for PackKeys<'_, E> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let (a, width) = (self.a, panel::<S>());
+        let (packed_keys, rest) = self.packed.split_at_mut(KEYS * self.sizes.key_units);
+        let (packed_values, rest) = rest.split_at_mut(self.sizes.value_units * self.sizes.value_width);
+        let dims = self.kv_head * a.key_dim..(self.kv_head + 1) * a.key_dim;
+        for (first, packed) in
+            (0..self.keys.len()).step_by(width).zip(packed_keys.chunks_exact_mut((width * self.sizes.key_units).max(1)))
+        {
+            let k = &self.k.data[(self.keys.start + first) * self.k.stride + dims.start..];
+            pack(s, k, self.k.stride, width.min(self.keys.len() - first), a.key_dim, packed, width);
+        }
+        let dims = self.kv_head * a.value_dim..(self.kv_head + 1) * a.value_dim;
+        let mut finite = true;
+        let panels = packed_values.chunks_exact_mut(self.sizes.value_units * width);
+        for (column, packed) in dims.clone().step_by(width).zip(panels) {
+            let columns = column..dims.end.min(column + width);
+            let lines = packed.chunks_exact_mut(width).take(units::<E>(self.keys.len()));
+            for (unit, line) in lines.enumerate() {
+                let key = self.keys.start + unit * E::PER_UNIT;
+                let low = self.v.part(key, columns.clone());
+                let high = if E::PER_UNIT == 2 && key + 1 < self.keys.end {
+                    self.v.part(key + 1, columns.clone())
+                } else {
+                    &[]
+                };
+                finite &= E::join(low, high, line);
+            }
+        }
+        rest[0] = f32::from(u8::from(finite));
+    }
+}
