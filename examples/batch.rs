@@ -1,8 +1,8 @@
-//! Answers several questions at once, about several pictures or none.
+//! Answers several questions at once, about several pictures.
 //!
 //!     cargo run --release --example batch -- [MODEL]
 //!
-//! Without a hub id or a directory for MODEL, a small checkpoint of random weights answers: noise.
+//! Without a hub id or a directory for MODEL, nano answers: the tiny model that is part of the crate.
 #![allow(clippy::print_stdout)]
 
 use seekvl::{Answer, Conversation, Message, Model, Options, Result};
@@ -10,9 +10,9 @@ use seekvl::{Answer, Conversation, Message, Model, Options, Result};
 /// What is asked.
 pub fn questions() -> Vec<Conversation> {
     vec![
-        Message::question("What is the total?", ["examples/images/receipt.jpg".into()]).into(),
-        Message::question("Which month is highlighted?", ["examples/images/chart.png".into()]).into(),
-        Message::question("What is a receipt?", []).into(),
+        Message::question("What is the total?", ["examples/images/receipt.png".into()]).into(),
+        Message::question("Which category is the largest?", ["examples/images/pie.png".into()]).into(),
+        Message::question("What does the sign say?", ["examples/images/sign.png".into()]).into(),
     ]
 }
 
@@ -29,5 +29,5 @@ pub fn run(model: &str) -> Result<Vec<Answer>> {
 }
 
 fn main() -> Result<()> {
-    run(&std::env::args().nth(1).unwrap_or("tests/reference/vl2-tiny-like".into())).map(drop)
+    run(&std::env::args().nth(1).unwrap_or(seekvl::NANO.into())).map(drop)
 }

@@ -2,7 +2,7 @@
 //!
 //!     cargo run --release --example grounding -- [MODEL] [OUT.png]
 //!
-//! Without a hub id or a directory for MODEL, a small checkpoint of random weights answers: noise, and hardly ever a box.
+//! Without a hub id or a directory for MODEL, nano answers: the tiny model that is part of the crate.
 #![allow(clippy::print_stdout)]
 
 use seekvl::draw::{DrawOptions, draw, save};
@@ -12,7 +12,7 @@ use std::path::Path;
 /// What the example does.
 pub fn run(model: &str, out: &Path) -> Result<Answer> {
     let model = Model::from_pretrained(model)?;
-    let picture = Rgb::open("examples/images/table.jpg", &DecodeOptions::default())?;
+    let picture = Rgb::open("examples/images/objects.png", &DecodeOptions::default())?;
     let answer = model.ground(picture.clone(), "the red cup")?;
 
     for region in &answer.regions {
@@ -28,6 +28,6 @@ pub fn run(model: &str, out: &Path) -> Result<Answer> {
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let model = arguments.next().unwrap_or("tests/reference/vl2-tiny-like".into());
+    let model = arguments.next().unwrap_or(seekvl::NANO.into());
     run(&model, arguments.next().unwrap_or("grounding.png".into()).as_ref()).map(drop)
 }

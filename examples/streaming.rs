@@ -2,7 +2,7 @@
 //!
 //!     cargo run --release --example streaming -- [MODEL]
 //!
-//! Without a hub id or a directory for MODEL, a small checkpoint of random weights answers: noise.
+//! Without a hub id or a directory for MODEL, nano answers: the tiny model that is part of the crate.
 #![allow(clippy::print_stdout)]
 
 use seekvl::{Answer, Message, Model, Options, Result};
@@ -11,7 +11,7 @@ use std::io::Write;
 /// What the example does.
 pub fn run(model: &str) -> Result<(String, Answer)> {
     let model = Model::from_pretrained(model)?;
-    let question = Message::question("Describe this picture.", ["examples/images/table.jpg".into()]);
+    let question = Message::question("Describe this picture.", ["examples/images/objects.png".into()]);
 
     let mut shown = String::new();
     let conversation = question.into();
@@ -28,5 +28,5 @@ pub fn run(model: &str) -> Result<(String, Answer)> {
 }
 
 fn main() -> Result<()> {
-    run(&std::env::args().nth(1).unwrap_or("tests/reference/vl2-tiny-like".into())).map(drop)
+    run(&std::env::args().nth(1).unwrap_or(seekvl::NANO.into())).map(drop)
 }

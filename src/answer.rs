@@ -1,7 +1,8 @@
 //! What comes out.
 
 use crate::boxes::{Grounded, Region};
-use seekvl_language::{Completed, FinishReason, Token};
+use crate::thinking::{Thought, split};
+use seekvl_language::{Completed, Drafts, FinishReason, Token};
 use serde::{Serialize, Serializer};
 use std::time::Duration;
 
@@ -10,8 +11,12 @@ use std::time::Duration;
 pub struct Answer {
     /// The text, without grounding markup.
     pub text: String,
-    /// The text as the model wrote it, with markup; end-of-sentence and stop strings left out.
+    /// The text as the model wrote it, with markup; thoughts, end-of-sentence and stop strings left out.
     pub raw: String,
+    /// What the model thought before it answered, where it is one that does (DeepSeek-R1): the text between `<think>` and
+    /// `</think>`. An answer that was cut off while it thought has nothing else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thinking: Option<String>,
     /// What it points at. Boxes are over the picture that the question is about; where there are several, the last.
     pub regions: Vec<Region>,
     /// Every token of the answer, an end of sentence or the tokens of a stop string included.
@@ -24,6 +29,8 @@ pub struct Answer {
     pub image_tokens: Vec<usize>,
     /// Where time went.
     pub timings: Timings,
+    /// Tokens that were drafted and accepted; none where nothing was drafted.
+    pub drafts: Drafts,
 }
 
 /// Wall-clock time of each stage. It serializes in seconds.
@@ -48,18 +55,35 @@ fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S
 }
 
 impl Answer {
-    /// From what the engine made of a prompt with these images; `timings` has the stages before the engine.
-    pub(crate) fn new(completed: Completed, image_tokens: Vec<usize>, timings: Timings) -> Self {
-        let Grounded { text, regions } = Grounded::parse(&completed.text);
+    /// From what the engine made of a prompt; `timings` has the stages before the engine.
+    pub(crate) fn new(completed: Completed, asked: Asked) -> Self {
+        let Asked { image_tokens, thought, timings, has_markup } = asked;
+        let (thinking, raw) = split(thought, &completed.text);
+        let Grounded { text, regions } = match has_markup {
+            true => Grounded::parse(&raw),
+            false => Grounded { text: raw.clone(), regions: Vec::new() },
+        };
         Self {
             text,
-            raw: completed.text,
+            raw,
+            thinking,
             regions,
             tokens: completed.tokens,
             finish: completed.finish,
             prompt_tokens: completed.prompt_tokens,
             image_tokens,
             timings: Timings { prefill: completed.timings.prefill, decode: completed.timings.decode, ..timings },
+            drafts: completed.drafts,
         }
     }
+}
+
+/// What is known of an answer before it is generated.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Asked {
+    pub image_tokens: Vec<usize>,
+    pub thought: Thought,
+    pub timings: Timings,
+    /// Whether the model points with boxes.
+    pub has_markup: bool,
 }

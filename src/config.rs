@@ -1,12 +1,16 @@
 //! A model's shape: from `config.json` and `processor_config.json` to types that are checked once.
 
-use crate::files::{ModelFiles, parse_json, read_bounded, read_json};
+mod text;
+
+use crate::files::{ModelFiles, PROCESSOR_CONFIG, parse_json, typed};
 use crate::{Error, Result};
-use seekvl_language::{DecoderSpec, LanguageConfig};
+use seekvl_language::{Architecture, DecoderSpec, LanguageConfig};
+use seekvl_nn::BlockSize;
 use seekvl_projector::{ImageLayout, ProjectorSpec, ViewOrder};
 use seekvl_vision::{SiglipSpec, TilingConfig, TilingSpec};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
@@ -127,9 +131,22 @@ fn deepseek() -> String {
     "deepseek".into()
 }
 
-/// The shape of a model, and how it wants its images. The parts fit together.
+/// The shape of a model. The parts fit together.
 #[derive(Clone, Debug)]
 pub struct ModelSpec {
+    /// The class of the language model.
+    pub architecture: Architecture,
+    /// The language model.
+    pub language: DecoderSpec,
+    /// What it sees with; `None` for a model that reads text alone.
+    pub eyes: Option<EyesSpec>,
+    /// The blocks that share a scale, where weights are stored in 8 bits.
+    pub fp8_blocks: Option<BlockSize>,
+}
+
+/// The shape of a vision tower and a projector, and how they want their images. The parts fit together.
+#[derive(Clone, Debug)]
+pub struct EyesSpec {
     /// How images become tiles.
     pub tiling: TilingSpec,
     /// The vision tower.
@@ -138,30 +155,46 @@ pub struct ModelSpec {
     pub projector: ProjectorSpec,
     /// The order of an image's tokens.
     pub layout: ImageLayout,
-    /// The language model.
-    pub language: DecoderSpec,
     /// The token in each slot of an image.
     pub image_token: String,
 }
 
+/// `model_type` of a model with eyes.
+const VL2: &str = "deepseek_vl_v2";
+
+/// Whether models of this `model_type` are read.
+pub(crate) fn is_known(model_type: &str) -> bool {
+    model_type == VL2 || Architecture::of(model_type).is_some()
+}
+
 impl ModelSpec {
-    /// Reads the two configuration files of a model.
+    /// Reads a model's configuration: `config.json`, and `processor_config.json` where the model has eyes.
     ///
     /// # Errors
     /// [`Error::Read`], [`Error::Json`], and [`Error::Config`] or [`Error::LanguageConfig`] for a value that is not known,
     /// makes no sense, or does not fit another. Each names the file and the key.
     pub fn read(files: &ModelFiles) -> Result<Self> {
-        let processor = read_bounded(&files.processor_config)?;
-        Self::new(
-            &files.config,
-            read_json(&files.config)?,
-            &files.processor_config,
-            parse_json(&files.processor_config, &processor)?,
-            parse_json(&files.processor_config, &processor)?,
-        )
+        let path = files.config.path();
+        let config: Map<String, Value> = files.config.read_json()?;
+        let model_type = config.get("model_type").and_then(Value::as_str).unwrap_or("missing");
+        if model_type == VL2 {
+            let missing =
+                || Error::MissingFile { dir: path.parent().unwrap_or(path).into(), file: PROCESSOR_CONFIG.into() };
+            let processor = files.processor_config.as_ref().ok_or_else(missing)?;
+            let (processor_path, content) = (processor.path(), processor.read()?);
+            let (processor, tiling) = (parse_json(processor_path, &content)?, parse_json(processor_path, &content)?);
+            return Self::vl2(path, typed(path, Value::Object(config))?, processor_path, processor, tiling);
+        }
+        match Architecture::of(model_type) {
+            Some(architecture) => Self::text(path, architecture, config),
+            None => {
+                let known = "neither deepseek_vl_v2, deepseek_v2, deepseek_v3, llama nor qwen2";
+                Err(Keys { path }.error("model_type", model_type, known))
+            }
+        }
     }
 
-    fn new(
+    fn vl2(
         config_path: &Path,
         config: RawConfig,
         processor_path: &Path,
@@ -177,7 +210,7 @@ impl ModelSpec {
         let projector = projector_spec(&keys, &config.projector_config)?;
         let language = DecoderSpec::from_config(&config.language_config)
             .map_err(|source| Error::LanguageConfig { path: config_path.into(), source: Box::new(source) })?;
-        let spec = Self {
+        let eyes = EyesSpec {
             layout: ImageLayout {
                 side: projector.tokens_per_side(vision.grid()),
                 order: view_order(&keys, &config.global_view_pos)?,
@@ -185,31 +218,41 @@ impl ModelSpec {
             tiling,
             vision,
             projector,
-            language,
             image_token: processor.image_token,
         };
-        let (vision, projector) = (&spec.vision, &spec.projector);
-        let hidden = spec.language.hidden_size;
+        let (vision, projector) = (&eyes.vision, &eyes.projector);
+        let hidden = language.hidden_size;
         keys.fits("projector_config.input_dim", projector.input_dim, "vision_config.width", vision.width)?;
         keys.fits("projector_config.n_embed", projector.output_dim, "language_config.hidden_size", hidden)?;
-        let tile = spec.tiling.tile_size() as usize;
+        let tile = eyes.tiling.tile_size() as usize;
         processor_keys.fits("candidate_resolutions", tile, "vision_config.image_size", vision.image_size)?;
         processor_keys.fits("patch_size", processor.patch_size, "vision_config.patch_size", vision.patch_size)?;
         let downsample = "projector_config.downsample_ratio";
         processor_keys.fits("downsample_ratio", processor.downsample_ratio, downsample, projector.downsample)?;
-        Ok(spec)
+        Ok(Self { architecture: Architecture::DeepSeekV2, language, eyes: Some(eyes), fp8_blocks: None })
+    }
+
+    /// What kind of model it is, in words.
+    pub fn system(&self) -> &'static str {
+        match (&self.eyes, self.architecture) {
+            (Some(_), _) => "DeepSeek-VL2",
+            (None, Architecture::DeepSeekV2) => "DeepSeek-V2",
+            (None, Architecture::DeepSeekV3) => "DeepSeek-V3",
+            (None, Architecture::Llama) => "Llama",
+            (None, Architecture::Qwen2) => "Qwen2",
+        }
     }
 
     /// Parameters of all parts, and those that one token of text is multiplied by.
     pub fn parameters(&self) -> seekvl_language::Parameters {
         let language = self.language.parameters();
-        let eyes = (self.vision.parameters() + self.projector.parameters()) as u64;
-        seekvl_language::Parameters { total: language.total.saturating_add(eyes), active: language.active }
+        let eyes = self.eyes.as_ref().map_or(0, |eyes| eyes.vision.parameters() + eyes.projector.parameters()) as u64;
+        let total = language.total.saturating_add(self.language.mtp_parameters()).saturating_add(eyes);
+        seekvl_language::Parameters { total, active: language.active }
     }
 }
 
 fn check_kind(keys: &Keys<'_>, config: &RawConfig) -> Result<()> {
-    keys.is("model_type", &config.model_type, "deepseek_vl_v2")?;
     keys.is("tile_tag", &config.tile_tag, "2D")?;
     keys.is("projector_config.projector_type", &config.projector_config.projector_type, "downsample_mlp_gelu")?;
     keys.is("projector_config.token_pooling", &config.projector_config.token_pooling, &false)?;

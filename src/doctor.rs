@@ -1,7 +1,8 @@
 //! Checks this build, on this machine, against what the original implementation computed.
 //!
 //! A reference directory holds checkpoints in Hugging Face layout, each with `golden.json` and `golden.safetensors`:
-//! requests, and the original's values at every stage between the messages and the answer's text. Beside them there may be
+//! requests, and the original's values at every stage between the messages and the answer's text. Where `golden.json` says
+//! `"model": "nano"`, its directory needs no checkpoint: it is about the model that is part of this program. Beside them there may be
 //! `tiling.json`, `preprocess.json` and `templates.json`, which need no weights. `tests/reference/README.md` in this
 //! project's repository describes the form.
 //!

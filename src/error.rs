@@ -54,6 +54,26 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// Images for a model that reads text alone.
+    #[error("this model reads text alone, and was given {images} images")]
+    NoEyes {
+        /// How many.
+        images: usize,
+    },
+    /// A model that was not trained to fill in the middle.
+    #[error("this model cannot fill in a middle: its tokenizer has no token {token}")]
+    NoInfill {
+        /// The first that it lacks.
+        token: &'static str,
+    },
+    /// A chat template that cannot be read, or a conversation that it refuses.
+    #[error("the chat template of {} fails", path.display())]
+    ChatTemplate {
+        /// The file that it stands in.
+        path: PathBuf,
+        /// What is wrong, and where.
+        source: Box<minijinja::Error>,
+    },
     /// A prompt that is longer than the model's context.
     #[error("the prompt has {tokens} tokens ({image_tokens} of images), the model's context {context}")]
     PromptTooLong {

@@ -1,6 +1,6 @@
 //! From a picture to the rows that stand for it in the sequence.
 
-use crate::config::ModelSpec;
+use crate::config::EyesSpec;
 use crate::{Error, Result};
 use seekvl_language::Cancel;
 use seekvl_nn::{Device, Loader, Tensor};
@@ -11,14 +11,16 @@ use seekvl_vision::{Siglip, SiglipProbe, TileGrid, Tiles};
 pub(crate) struct Eyes {
     siglip: Siglip,
     projector: Projector,
+    spec: EyesSpec,
     device: Device,
 }
 
 impl Eyes {
-    pub fn load(loader: &Loader, spec: &ModelSpec) -> Result<Self> {
+    pub fn load(loader: &Loader, spec: &EyesSpec) -> Result<Self> {
         Ok(Self {
             siglip: Siglip::load(&loader.at("vision"), spec.vision)?,
             projector: Projector::load(loader, spec.projector)?,
+            spec: spec.clone(),
             device: loader.device().clone(),
         })
     }
@@ -26,31 +28,31 @@ impl Eyes {
     /// The rows of a picture, `[slots, hidden]`.
     ///
     /// Where the grid is 1×1 the local view is the global one, so it is encoded once.
-    pub fn see(&self, tiles: &Tiles, spec: &ModelSpec, cancel: &Cancel) -> Result<Tensor> {
+    pub fn see(&self, tiles: &Tiles, cancel: &Cancel) -> Result<Tensor> {
         let once = tiles.grid().tiles() == 1;
         let views = if once { 1 } else { tiles.len() };
-        let patches = self.patches(tiles, views, spec)?;
+        let patches = self.patches(tiles, views)?;
         let features = self.siglip.forward(&patches, &mut Interruptible(cancel))?.ok_or(Error::Cancelled)?;
         let tokens = self.projector.forward(&features)?;
         let tokens = if once { tokens.repeat((2, 1, 1)).map_err(seekvl_nn::Error::from)? } else { tokens };
-        self.arrange(&tokens, tiles.grid(), spec)
+        self.arrange(&tokens, tiles.grid())
     }
 
     /// The first `views` views as normalised patches, `[views, patches, 3 · patch_size²]`.
-    pub fn patches(&self, tiles: &Tiles, views: usize, spec: &ModelSpec) -> Result<Tensor> {
-        let vision = &spec.vision;
+    pub fn patches(&self, tiles: &Tiles, views: usize) -> Result<Tensor> {
+        let vision = &self.spec.vision;
         let per_view = vision.patches() * vision.patch_len();
         let mut rows = vec![0f32; views * per_view];
         for (view, rows) in tiles.views().zip(rows.chunks_exact_mut(per_view)) {
-            spec.tiling.normalizer().patches(view, vision.image_size, vision.patch_size, rows);
+            self.spec.tiling.normalizer().patches(view, vision.image_size, vision.patch_size, rows);
         }
         let shape = (views, vision.patches(), vision.patch_len());
         Ok(Tensor::from_vec(rows, shape, &self.device).map_err(seekvl_nn::Error::from)?)
     }
 
     /// Visual tokens in the order of the sequence.
-    pub fn arrange(&self, tokens: &Tensor, grid: TileGrid, spec: &ModelSpec) -> Result<Tensor> {
-        Ok(self.projector.arrange(tokens, (grid.cols as usize, grid.rows as usize), &spec.layout)?)
+    pub fn arrange(&self, tokens: &Tensor, grid: TileGrid) -> Result<Tensor> {
+        Ok(self.projector.arrange(tokens, (grid.cols as usize, grid.rows as usize), &self.spec.layout)?)
     }
 
     pub fn siglip(&self) -> &Siglip {

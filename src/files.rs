@@ -1,8 +1,11 @@
-//! The files of a model in the layout of the Hugging Face hub.
+//! The files of a model in the layout of the Hugging Face hub: in a directory, or inside this program.
 
 use crate::{Error, Result};
+use seekvl_nn::Checkpoint;
 use serde::Deserialize;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
@@ -11,8 +14,14 @@ pub(crate) const CONFIG: &str = "config.json";
 pub(crate) const PROCESSOR_CONFIG: &str = "processor_config.json";
 pub(crate) const TOKENIZER: &str = "tokenizer.json";
 pub(crate) const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+pub(crate) const GENERATION_CONFIG: &str = "generation_config.json";
+pub(crate) const CHAT_TEMPLATE: &str = "chat_template.jinja";
 pub(crate) const WEIGHTS: &str = "model.safetensors";
 pub(crate) const WEIGHTS_INDEX: &str = "model.safetensors.index.json";
+
+/// The id of the model that is part of this crate (with its feature `nano`, which is on by default): a tiny one, trained
+/// on synthetic pictures.
+pub const NANO: &str = "nano";
 
 /// The largest JSON file that is read. The index of a checkpoint with 100 000 tensors has 10 MB.
 const MAX_JSON_BYTES: u64 = 64 << 20;
@@ -20,19 +29,48 @@ const MAX_JSON_BYTES: u64 = 64 << 20;
 /// Where the files of a model are. Each of them was there when this was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelFiles {
-    /// Their directory.
-    pub dir: PathBuf,
+    /// Their directory; `None` for a model that is part of this program.
+    pub dir: Option<PathBuf>,
     /// `config.json`.
-    pub config: PathBuf,
-    /// `processor_config.json`.
-    pub processor_config: PathBuf,
+    pub config: ModelFile,
+    /// `processor_config.json`, where there is one: models with eyes have it.
+    pub processor_config: Option<ModelFile>,
     /// `tokenizer.json`.
-    pub tokenizer: PathBuf,
+    pub tokenizer: ModelFile,
     /// `tokenizer_config.json`, where there is one.
-    pub tokenizer_config: Option<PathBuf>,
+    pub tokenizer_config: Option<ModelFile>,
+    /// `generation_config.json`, where there is one.
+    pub generation_config: Option<ModelFile>,
+    /// `chat_template.jinja`, where there is one.
+    pub chat_template: Option<ModelFile>,
     /// The safetensors files: one, or the shards that the index lists, in order of their names. Empty where only the
     /// configuration was asked for and not all of them are there.
-    pub shards: Vec<PathBuf>,
+    pub shards: Vec<ModelFile>,
+}
+
+/// One file of a model.
+#[derive(Clone, PartialEq, Eq)]
+pub enum ModelFile {
+    /// In the file system.
+    OnDisk(PathBuf),
+    /// Part of this program.
+    Embedded {
+        /// The model's id and the file's name: what errors call it.
+        path: PathBuf,
+        /// What is in it.
+        content: &'static [u8],
+    },
+}
+
+/// Names and contents of the files of a model that is part of this program.
+pub(crate) type Embedded = &'static [(&'static str, &'static [u8])];
+
+/// Where files are looked for by their names.
+pub(crate) enum Source {
+    /// A directory.
+    Directory(PathBuf),
+    /// A model that is part of this program, by its id. It has all its weights in one file.
+    Embedded(&'static str, Embedded),
 }
 
 /// Which files of a model are needed.
@@ -51,14 +89,14 @@ impl ModelFiles {
     /// # Errors
     /// [`Error::MissingFile`], or [`Error::Index`] for an index that is damaged or leads out of the directory.
     pub fn in_dir(dir: impl Into<PathBuf>) -> Result<Self> {
-        Self::find(dir.into(), Wanted::Everything)
+        Self::find(Source::Directory(dir.into()), Wanted::Everything)
     }
 
-    pub(crate) fn find(dir: PathBuf, wanted: Wanted) -> Result<Self> {
-        let optional = |name: &str| Some(dir.join(name)).filter(|path| path.is_file());
-        let required =
-            |name: &str| optional(name).ok_or_else(|| Error::MissingFile { dir: dir.clone(), file: name.into() });
-        let names = match optional(WEIGHTS_INDEX) {
+    pub(crate) fn find(source: Source, wanted: Wanted) -> Result<Self> {
+        let required = |name: &str| {
+            source.file(name).ok_or_else(|| Error::MissingFile { dir: source.path().into(), file: name.into() })
+        };
+        let names = match source.file(WEIGHTS_INDEX) {
             Some(index) => shard_names(&index)?,
             None => vec![WEIGHTS.into()],
         };
@@ -68,22 +106,110 @@ impl ModelFiles {
         };
         Ok(Self {
             config: required(CONFIG)?,
-            processor_config: required(PROCESSOR_CONFIG)?,
+            processor_config: source.file(PROCESSOR_CONFIG),
             tokenizer: required(TOKENIZER)?,
-            tokenizer_config: optional(TOKENIZER_CONFIG),
+            tokenizer_config: source.file(TOKENIZER_CONFIG),
+            generation_config: source.file(GENERATION_CONFIG),
+            chat_template: source.file(CHAT_TEMPLATE),
             shards,
-            dir,
+            dir: match source {
+                Source::Directory(dir) => Some(dir),
+                Source::Embedded(..) => None,
+            },
+        })
+    }
+
+    /// Opens the weights: maps them, or uses them where they are in this program. Only headers are read.
+    ///
+    /// # Errors
+    /// Those of [`Checkpoint::open`].
+    pub fn checkpoint(&self) -> Result<Checkpoint> {
+        Ok(match self.shards.as_slice() {
+            [ModelFile::Embedded { path, content }] => Checkpoint::from_bytes(&path.to_string_lossy(), *content)?,
+            shards => Checkpoint::open(&shards.iter().map(|shard| shard.path().into()).collect::<Vec<_>>())?,
         })
     }
 }
 
+impl ModelFile {
+    /// Its path; of an embedded file, the model's id and its name.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::OnDisk(path) | Self::Embedded { path, .. } => path,
+        }
+    }
+
+    /// Its content, if it is no longer than JSON files may be.
+    pub(crate) fn read(&self) -> Result<Cow<'static, [u8]>> {
+        match self {
+            Self::OnDisk(path) => read_bounded(path).map(Cow::Owned),
+            Self::Embedded { content, .. } => Ok(Cow::Borrowed(content)),
+        }
+    }
+
+    /// As [`read_json`].
+    pub(crate) fn read_json<T: for<'de> Deserialize<'de>>(&self) -> Result<T> {
+        parse_json(self.path(), &self.read()?)
+    }
+}
+
+impl From<PathBuf> for ModelFile {
+    fn from(path: PathBuf) -> Self {
+        Self::OnDisk(path)
+    }
+}
+
+/// Leaves the content out.
+impl fmt::Debug for ModelFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if matches!(self, Self::OnDisk(_)) { "OnDisk" } else { "Embedded" };
+        f.debug_tuple(kind).field(&self.path()).finish()
+    }
+}
+
+impl Source {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Directory(dir) => dir,
+            Self::Embedded(id, _) => Path::new(id),
+        }
+    }
+
+    fn file(&self, name: &str) -> Option<ModelFile> {
+        let path = self.path().join(name);
+        match self {
+            Self::Directory(_) => Some(path).filter(|path| path.is_file()).map(ModelFile::OnDisk),
+            Self::Embedded(_, files) => {
+                let (_, content) = files.iter().find(|(known, _)| *known == name)?;
+                Some(ModelFile::Embedded { path, content })
+            }
+        }
+    }
+}
+
+/// The files of a model that is part of this program, if `id` is such a model's.
+pub(crate) fn embedded(id: &str, wanted: Wanted) -> Option<Result<ModelFiles>> {
+    (id == NANO).then(|| ModelFiles::find(Source::Embedded(NANO, nano()?), wanted))
+}
+
+#[cfg(feature = "nano")]
+fn nano() -> Result<Embedded> {
+    Ok(&seekvl_nano::FILES)
+}
+
+#[cfg(not(feature = "nano"))]
+fn nano() -> Result<Embedded> {
+    Err(Error::NotAModel { model: NANO.into(), reason: "this build leaves it out (feature nano)" })
+}
+
 /// The shards that an index lists, sorted, each once.
-pub(crate) fn shard_names(path: &Path) -> Result<Vec<String>> {
+pub(crate) fn shard_names(index: &ModelFile) -> Result<Vec<String>> {
     #[derive(Deserialize)]
     struct Index {
         weight_map: BTreeMap<String, String>,
     }
-    let index: Index = read_json(path)?;
+    let path = index.path();
+    let index: Index = index.read_json()?;
     let mut names: Vec<_> = index.weight_map.into_values().collect();
     names.sort_unstable();
     names.dedup();
@@ -112,13 +238,26 @@ pub(crate) fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T> 
 /// As [`read_json`], for content that was read from `path` already.
 pub(crate) fn parse_json<T: for<'de> Deserialize<'de>>(path: &Path, content: &[u8]) -> Result<T> {
     let mut json = serde_json::Deserializer::from_slice(content);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| Error::Json {
+    let value = deserialize(path, &mut json)?;
+    json.end().map_err(|source| Error::Json { path: path.into(), key: ".".into(), source })?;
+    Ok(value)
+}
+
+/// As [`read_json`], for JSON that was read from `path` already.
+pub(crate) fn typed<T: for<'de> Deserialize<'de>>(path: &Path, value: serde_json::Value) -> Result<T> {
+    deserialize(path, value)
+}
+
+fn deserialize<'de, T, D>(path: &Path, json: D) -> Result<T>
+where
+    T: Deserialize<'de>,
+    D: serde::Deserializer<'de, Error = serde_json::Error>,
+{
+    serde_path_to_error::deserialize(json).map_err(|error| Error::Json {
         path: path.into(),
         key: error.path().to_string(),
         source: error.into_inner(),
-    })?;
-    json.end().map_err(|source| Error::Json { path: path.into(), key: ".".into(), source })?;
-    Ok(value)
+    })
 }
 
 pub(crate) fn read_bounded(path: &Path) -> Result<Vec<u8>> {

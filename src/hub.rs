@@ -1,10 +1,11 @@
-//! Getting at a model's files: a directory, or the Hugging Face hub with its standard cache.
+//! Getting at a model's files: inside this program, in a directory, or on the Hugging Face hub with its standard cache.
 //!
 //! The cache is the one that Hugging Face's own tools use, so a model that one of them has fetched is not fetched again.
 //! Nothing is printed; whoever wants to show progress gives a [`Progress`].
 
 use crate::files::{
-    CONFIG, ModelFiles, PROCESSOR_CONFIG, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, WEIGHTS_INDEX, Wanted, shard_names,
+    self, CHAT_TEMPLATE, CONFIG, GENERATION_CONFIG, ModelFiles, PROCESSOR_CONFIG, Source, TOKENIZER, TOKENIZER_CONFIG,
+    WEIGHTS, WEIGHTS_INDEX, Wanted, shard_names,
 };
 use crate::{Error, Result};
 use hf_hub::api::sync::{Api, ApiBuilder, ApiError, ApiRepo};
@@ -84,8 +85,11 @@ impl HubOptions {
     }
 }
 
-/// The files of a model: `model` is a directory, or an id on the hub. `revision` is a branch, a tag or a commit; without
-/// one it is the id's, or `main`.
+/// The files of a model: `model` is [`NANO`](crate::NANO), a directory, or an id on the hub. `revision` is a branch, a tag or a commit;
+/// without one it is the id's, or `main`.
+///
+/// `nano` is always the model that is part of this crate, which needs neither network nor files; a directory of that
+/// name is meant by `./nano`.
 ///
 /// Files that the cache has for the hub's current commit are not fetched again. If the hub cannot be reached, what the
 /// cache has for the revision is taken.
@@ -123,9 +127,12 @@ fn locate(
     wanted: Wanted,
     progress: &mut dyn Progress,
 ) -> Result<ModelFiles> {
+    if let Some(files) = files::embedded(model, wanted) {
+        return files;
+    }
     let path = Path::new(model);
     if path.is_dir() {
-        return ModelFiles::find(path.into(), wanted);
+        return ModelFiles::find(Source::Directory(path.into()), wanted);
     }
     if path.exists() {
         return Err(Error::NotAModel { model: model.into(), reason: "it is a file; give its directory" });
@@ -167,7 +174,8 @@ impl Hub<'_> {
         let refs = self.cache.path().join(repo.folder_name()).join("refs").join(repo.revision());
         let commit = std::fs::read_to_string(refs).unwrap_or_else(|_| repo.revision().into());
         let snapshot = self.snapshot(commit.trim());
-        (is_commit(commit.trim()) && snapshot.is_dir()).then(|| ModelFiles::find(snapshot, self.wanted))
+        (is_commit(commit.trim()) && snapshot.is_dir())
+            .then(|| ModelFiles::find(Source::Directory(snapshot), self.wanted))
     }
 
     fn not_cached(&self) -> Error {
@@ -198,22 +206,23 @@ impl Hub<'_> {
         }
         let mut download = Download { hub: self, api: &api, repo: &repo, snapshot: self.snapshot(&info.sha), progress };
         let has = |name: &str| info.siblings.iter().any(|file| file.rfilename == name);
-        for name in [CONFIG, PROCESSOR_CONFIG, TOKENIZER] {
+        for name in [CONFIG, TOKENIZER] {
             download.file(name)?;
         }
-        if has(TOKENIZER_CONFIG) {
-            download.file(TOKENIZER_CONFIG)?;
+        let optional = [PROCESSOR_CONFIG, TOKENIZER_CONFIG, GENERATION_CONFIG, CHAT_TEMPLATE];
+        for name in optional.into_iter().filter(|name| has(name)) {
+            download.file(name)?;
         }
         if self.wanted == Wanted::Configuration {
             // The weights stay where they are.
         } else if has(WEIGHTS_INDEX) {
-            for shard in shard_names(&download.file(WEIGHTS_INDEX)?)? {
+            for shard in shard_names(&download.file(WEIGHTS_INDEX)?.into())? {
                 download.file(&shard)?;
             }
         } else {
             download.file(WEIGHTS)?;
         }
-        let files = ModelFiles::find(download.snapshot, self.wanted)?;
+        let files = ModelFiles::find(Source::Directory(download.snapshot), self.wanted)?;
         // The branch may have moved on to a commit whose files were all here.
         if self.repo().revision() != info.sha {
             let noted = self.cache.repo(self.repo()).create_ref(&info.sha);
@@ -348,7 +357,10 @@ impl FromStr for ModelId {
         match repo.split_once('/') {
             Some((owner, name)) if plain(owner) && plain(name) && repo.len() <= 96 => {}
             _ => {
-                return Err(Error::NotAModel { model: id.into(), reason: "it is neither a directory nor owner/name" });
+                return Err(Error::NotAModel {
+                    model: id.into(),
+                    reason: "it is neither nano, a directory nor owner/name",
+                });
             }
         }
         if let Some(revision) = revision {

@@ -1,10 +1,9 @@
 //! What a model is, from its configuration and the headers of its weights.
 
 use crate::Result;
-use crate::config::ModelSpec;
+use crate::config::{EyesSpec, ModelSpec};
 use crate::files::ModelFiles;
 use seekvl_language::AttentionSpec;
-use seekvl_nn::Checkpoint;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,14 +11,14 @@ use std::path::PathBuf;
 /// What a model is. Everything that serializes as a number is a count, in bytes where the name says so.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ModelInfo {
-    /// Its directory.
-    pub directory: PathBuf,
+    /// Its directory; `None` for a model that is part of this program.
+    pub directory: Option<PathBuf>,
     /// The architecture.
     pub system: &'static str,
-    /// The vision tower.
-    pub vision: VisionInfo,
-    /// The projector and the layout of images.
-    pub projector: ProjectorInfo,
+    /// The vision tower; `None` for a model that reads text alone.
+    pub vision: Option<VisionInfo>,
+    /// The projector and the layout of images; `None` as well.
+    pub projector: Option<ProjectorInfo>,
     /// The language model.
     pub language: LanguageInfo,
     /// Weights of each part as the configuration has them.
@@ -87,6 +86,10 @@ pub struct LanguageInfo {
     pub context: usize,
     /// Bytes that a CPU's cache holds for each token.
     pub cache_bytes_per_token: usize,
+    /// Bytes that it would hold if each query head had a key and a value of its own (multi-head attention).
+    pub mha_cache_bytes_per_token: usize,
+    /// Whether a layer after the last drafts tokens (multi-token prediction).
+    pub drafts: bool,
 }
 
 /// Numbers of weights.
@@ -100,6 +103,8 @@ pub struct ParameterInfo {
     pub language: u64,
     /// Of the language model, those that one token is multiplied by.
     pub language_per_token: u64,
+    /// Of the layer for multi-token prediction.
+    pub mtp: u64,
     /// All.
     pub total: u64,
 }
@@ -121,7 +126,7 @@ pub struct StoredInfo {
 /// A configuration that makes no sense, or a weights file whose header is damaged or that is cut short.
 pub fn inspect(files: &ModelFiles) -> Result<ModelInfo> {
     let spec = ModelSpec::read(files)?;
-    let checkpoint = Checkpoint::open(&files.shards)?;
+    let checkpoint = files.checkpoint()?;
     let mut stored = BTreeMap::<String, StoredInfo>::new();
     for (_, tensor) in checkpoint.tensors() {
         let info = stored.entry(format!("{:?}", tensor.dtype)).or_default();
@@ -132,20 +137,21 @@ pub fn inspect(files: &ModelFiles) -> Result<ModelInfo> {
     let (language, parameters) = (spec.language.parameters(), spec.parameters());
     Ok(ModelInfo {
         directory: files.dir.clone(),
-        system: "DeepSeek-VL2",
-        vision: vision(&spec),
-        projector: ProjectorInfo {
-            downsample: spec.projector.downsample,
-            depth: spec.projector.depth,
-            tokens_per_view: spec.layout.side * spec.layout.side,
-            least_image_tokens: spec.layout.slots(1, 1),
-        },
+        system: spec.system(),
+        vision: spec.eyes.as_ref().map(vision),
+        projector: spec.eyes.as_ref().map(|eyes| ProjectorInfo {
+            downsample: eyes.projector.downsample,
+            depth: eyes.projector.depth,
+            tokens_per_view: eyes.layout.side * eyes.layout.side,
+            least_image_tokens: eyes.layout.slots(1, 1),
+        }),
         language: language_info(&spec),
         parameters: ParameterInfo {
-            vision: spec.vision.parameters(),
-            projector: spec.projector.parameters(),
+            vision: spec.eyes.as_ref().map_or(0, |eyes| eyes.vision.parameters()),
+            projector: spec.eyes.as_ref().map_or(0, |eyes| eyes.projector.parameters()),
             language: language.total,
             language_per_token: language.active,
+            mtp: spec.language.mtp_parameters(),
             total: parameters.total,
         },
         stored,
@@ -153,7 +159,7 @@ pub fn inspect(files: &ModelFiles) -> Result<ModelInfo> {
     })
 }
 
-fn vision(spec: &ModelSpec) -> VisionInfo {
+fn vision(spec: &EyesSpec) -> VisionInfo {
     let vision = &spec.vision;
     let side = u64::from(spec.tiling.tile_size());
     let tiles = |size: &seekvl_vision::Resolution| u64::from(size.width) * u64::from(size.height) / (side * side);
@@ -189,5 +195,8 @@ fn language_info(spec: &ModelSpec) -> LanguageInfo {
         experts_per_token: router.map_or(0, |router| router.top_k),
         context: language.max_positions,
         cache_bytes_per_token: language.cache_bytes_per_token(),
+        mha_cache_bytes_per_token: language.cache_bytes_per_token() / language.cache_numbers_per_token().max(1)
+            * language.mha_numbers_per_token(),
+        drafts: language.has_mtp,
     }
 }

@@ -17,9 +17,8 @@
 //! use seekvl::{Message, Model, Options};
 //!
 //! # fn main() -> seekvl::Result<()> {
-//! # let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reference/vl2-tiny-like");
 //! # let picture = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reference/images/page.png");
-//! let model = Model::from_pretrained(directory)?; // or an id such as "deepseek-ai/deepseek-vl2-tiny"
+//! let model = Model::from_pretrained("nano")?; // or an id such as "deepseek-ai/deepseek-vl2-tiny", or a directory
 //! let conversation = Message::question("What does it cost?", [picture.into()]).into();
 //! let mut stream = model.stream(&conversation, &Options::default())?;
 //! for piece in &mut stream {
@@ -34,6 +33,7 @@
 
 mod answer;
 pub mod boxes;
+mod chat_template;
 pub mod config;
 pub mod conversation;
 pub mod doctor;
@@ -41,6 +41,7 @@ pub mod draw;
 mod error;
 mod eyes;
 mod files;
+mod generation_config;
 pub mod hub;
 pub mod inspect;
 pub mod model;
@@ -48,19 +49,21 @@ mod options;
 pub mod plan;
 mod processor;
 pub mod template;
+pub mod thinking;
 
 pub use answer::{Answer, Timings};
 pub use conversation::{Conversation, Image, Message, Part, Role};
 pub use error::{Error, Result};
-pub use files::ModelFiles;
+pub use files::{ModelFile, ModelFiles, NANO};
 pub use model::{Builder, Model, Stream};
 pub use options::{Options, TilingOptions};
 pub use processor::Processor;
 pub use seekvl_language::{
-    Cancel, FinishReason, GenerationOptions, LogProb, LogProbs, RepetitionGuard, Sampling, Token,
+    Cancel, Drafts, FinishReason, GenerationOptions, LogProb, LogProbs, RepetitionGuard, Sampling, Token,
 };
 pub use seekvl_nn::{Checkpoint, Device, WeightType};
 pub use seekvl_vision::{Conversion, Cropping, DecodeLimits, DecodeOptions, PixelLayout, Resolution, Rgb, TileGrid};
+pub use thinking::{Delta, Phase};
 
 /// The examples of the README are compiled.
 #[cfg(doctest)]

@@ -1,30 +1,37 @@
 //! A loaded model: everything from images and questions to answers.
 
-use crate::answer::{Answer, Timings};
+mod features;
+mod stream;
+
+use crate::answer::{Answer, Asked, Timings};
 use crate::conversation::{Conversation, Image, Message};
 use crate::eyes::Eyes;
 use crate::files::ModelFiles;
 use crate::hub::{self, HubOptions, Progress};
 use crate::processor::{Prepared, Processor};
-use crate::{Options, Result};
-use seekvl_language::{Cancel, Decoder, Engine, Event, Generation, Request, TokenSequence};
-use seekvl_nn::{Checkpoint, Device, Loader, WeightType};
-use seekvl_vision::{DecodeLimits, DecodeOptions};
+use crate::template::Prompt;
+use crate::thinking;
+use crate::{Error, Options, Result};
+use seekvl_language::{Cancel, Decoder, Engine, Mtp, Request, TokenSequence};
+use seekvl_nn::{Device, Loader, Tensor, WeightType};
+use seekvl_vision::{DecodeLimits, DecodeOptions, Tiles};
 use std::sync::Arc;
 use std::time::Instant;
+
+pub use features::Array;
+pub use stream::Stream;
 
 /// What [`Model::ocr`] asks.
 pub const OCR_PROMPT: &str = "Extract all the text in the image.";
 
-/// A DeepSeek-VL2 model, ready to answer. It never changes, so one serves any number of threads.
+/// A model, ready to answer: one of DeepSeek-VL2, or a language model of the same family that reads text alone. It never changes, so one serves any number of threads.
 ///
 /// Weights are mapped from their files, not read into memory; the files must stay as they are while the model is in use.
 ///
 /// ```
 /// # fn main() -> Result<(), seekvl::Error> {
-/// # let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reference/vl2-tiny-like");
 /// # let picture = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reference/images/page.png");
-/// let model = seekvl::Model::from_pretrained(directory)?; // or "deepseek-ai/deepseek-vl2-tiny"
+/// let model = seekvl::Model::from_pretrained("nano")?; // or "deepseek-ai/deepseek-vl2-tiny", or a directory
 /// let answer = model.ask(picture, "What does it cost?")?;
 /// println!("{}", answer.text);
 /// # Ok(())
@@ -32,8 +39,9 @@ pub const OCR_PROMPT: &str = "Extract all the text in the image.";
 /// ```
 pub struct Model {
     processor: Processor,
-    eyes: Eyes,
+    eyes: Option<Eyes>,
     decoder: Decoder,
+    mtp: Option<Mtp>,
     limits: DecodeLimits,
 }
 
@@ -45,6 +53,7 @@ pub struct Builder<'p> {
     device: Device,
     hub: HubOptions,
     limits: DecodeLimits,
+    mtp: bool,
     progress: Box<dyn Progress + 'p>,
 }
 
@@ -56,6 +65,7 @@ impl Default for Builder<'_> {
             device: Device::Cpu,
             hub: HubOptions::from_env(),
             limits: DecodeLimits::default(),
+            mtp: true,
             progress: Box::new(()),
         }
     }
@@ -98,6 +108,13 @@ impl<'p> Builder<'p> {
         self
     }
 
+    /// Whether the layer for multi-token prediction is loaded, where there is one; it is, if not given. Without it
+    /// [`Options::draft`] does nothing.
+    pub fn mtp(mut self, yes: bool) -> Self {
+        self.mtp = yes;
+        self
+    }
+
     /// Follows downloads.
     pub fn progress<'q>(self, progress: impl Progress + 'q) -> Builder<'q>
     where
@@ -106,7 +123,7 @@ impl<'p> Builder<'p> {
         Builder { progress: Box::new(progress), ..self }
     }
 
-    /// Finds the files of `model`, a directory or an id on the hub, without reading weights.
+    /// Finds the files of `model`, as [`hub::resolve`] understands it, without reading weights.
     ///
     /// # Errors
     /// Those of [`hub::resolve`].
@@ -114,38 +131,69 @@ impl<'p> Builder<'p> {
         hub::resolve(model, self.revision.as_deref(), &self.hub, &mut *self.progress)
     }
 
-    /// Loads `model`, a directory or an id on the hub.
+    /// Loads `model`: [`NANO`](crate::NANO), a directory or an id on the hub.
     ///
     /// # Errors
-    /// Files that cannot be had or read, a configuration that makes no sense, tensors that are missing, misshapen,
-    /// unknown or cut short. Each names the file, and the tensor or key.
+    /// Files that cannot be had, and those of [`Builder::load_files`].
     pub fn load(mut self, model: &str) -> Result<Model> {
         let files = self.resolve(model)?;
-        let processor = Processor::read(&files)?;
-        let checkpoint = Arc::new(Checkpoint::open(&files.shards)?);
-        let loader = Loader::new(checkpoint, self.device, self.weights)?;
-        let eyes = Eyes::load(&loader, processor.spec())?;
-        let decoder = Decoder::load(&loader.at("language"), &processor.spec().language)?;
+        self.load_files(&files)
+    }
+
+    /// Loads a model from its files.
+    ///
+    /// # Errors
+    /// Files that cannot be read, a configuration that makes no sense, tensors that are missing, misshapen, unknown or
+    /// cut short. Each names the file, and the tensor or key.
+    pub fn load_files(self, files: &ModelFiles) -> Result<Model> {
+        let processor = Processor::read(files)?;
+        let checkpoint = Arc::new(files.checkpoint()?);
+        let spec = processor.spec();
+        let mut loader = Loader::new(checkpoint, self.device, self.weights)?;
+        if let Some(blocks) = spec.fp8_blocks {
+            loader = loader.with_fp8_blocks(blocks);
+        }
+        let eyes = spec.eyes.as_ref().map(|eyes| Eyes::load(&loader, eyes)).transpose()?;
+        let language = if eyes.is_some() { loader.at("language") } else { loader.clone() };
+        let decoder = Decoder::load(&language, &spec.language)?;
+        let mtp = if self.mtp {
+            Mtp::load(&language, &decoder)?
+        } else {
+            Mtp::skip(&language, &spec.language);
+            None
+        };
         loader.finish()?;
-        Ok(Model { processor, eyes, decoder, limits: self.limits })
+        Ok(Model { processor, eyes, decoder, mtp, limits: self.limits })
     }
 }
+
+/// Pictures that were encoded, and the rows that stand for them, `[slots, hidden]`.
+pub(crate) type Seen = Vec<(Tiles, Tensor)>;
 
 /// A conversation made into a prompt, its pictures encoded.
 struct Encoded {
     sequence: TokenSequence,
-    image_tokens: Vec<usize>,
-    timings: Timings,
+    asked: Asked,
 }
 
 impl Model {
-    /// Loads a model by its id on the Hugging Face hub (`owner/name`, or `owner/name@revision`) or from its directory,
-    /// with weights in the type that they are stored in, on the CPU.
+    /// Loads a model by its id on the Hugging Face hub (`owner/name`, or `owner/name@revision`), from its directory, or
+    /// `nano`, which is part of this crate, with weights in the type that they are stored in, on the CPU.
     ///
     /// # Errors
     /// As [`Builder::load`].
     pub fn from_pretrained(model: &str) -> Result<Self> {
         Self::builder().load(model)
+    }
+
+    /// Loads the tiny model that is part of this crate: no file, no network. It was trained on small
+    /// synthetic pictures.
+    ///
+    /// # Errors
+    /// None that a caller could cause; as [`Builder::load`].
+    #[cfg(feature = "nano")]
+    pub fn nano() -> Result<Self> {
+        Self::from_pretrained(crate::NANO)
     }
 
     /// To choose how a model is loaded.
@@ -198,27 +246,82 @@ impl Model {
     /// # Errors
     /// As [`Model::generate`].
     pub fn stream(&self, conversation: &Conversation, options: &Options) -> Result<Stream<'_>> {
-        let Encoded { sequence, image_tokens, timings } = self.encode(conversation, options)?;
-        let requests = vec![Request::new(sequence, options.generation.clone())];
-        let generation = self.engine(options).start(requests, options.cancel.clone())?;
-        Ok(Stream { generation, image_tokens, timings })
+        let encoded = self.encode(conversation, options, &mut Seen::new())?;
+        self.start(encoded, options)
     }
 
-    /// Answers several conversations together; each answer is the same as if it were asked for alone.
+    /// Goes on with a text as it stands, without a chat template, with the default options. To choose others, and for the
+    /// text as it comes, give [`Processor::raw_prompt`] to [`Model::stream_prompt`].
+    ///
+    /// # Errors
+    /// As [`Model::stream_prompt`].
+    pub fn complete(&self, text: &str) -> Result<Answer> {
+        self.generate_prompt(self.processor.raw_prompt(text)?)
+    }
+
+    /// What belongs between `prefix` and `suffix`, by a model that was trained to fill it in (DeepSeek-Coder-V2), with the
+    /// default options. To choose others, and for the text as it comes, give [`Processor::infill_prompt`] to
+    /// [`Model::stream_prompt`].
+    ///
+    /// # Errors
+    /// [`Error::NoInfill`] for another model, and as [`Model::stream_prompt`].
+    pub fn infill(&self, prefix: &str, suffix: &str) -> Result<Answer> {
+        self.generate_prompt(self.processor.infill_prompt(prefix, suffix)?)
+    }
+
+    /// As [`Model::stream`], for a prompt without images that is made of tokens already.
+    ///
+    /// # Errors
+    /// A prompt that has slots of images, is empty, or does not fit the context; weights that compute nonsense.
+    pub fn stream_prompt(&self, prompt: Prompt, options: &Options) -> Result<Stream<'_>> {
+        self.processor.check_fits(&prompt)?;
+        if !prompt.images.is_empty() {
+            return Err(Error::ImageCount { message: None, placeholders: prompt.images.len(), images: 0 });
+        }
+        let asked = Asked { thought: prompt.thought, has_markup: self.eyes.is_some(), ..Asked::default() };
+        self.start(Encoded { sequence: TokenSequence::new(prompt.ids), asked }, options)
+    }
+
+    fn generate_prompt(&self, prompt: Prompt) -> Result<Answer> {
+        let mut stream = self.stream_prompt(prompt, &Options::default())?;
+        for delta in &mut stream {
+            delta?;
+        }
+        Ok(stream.finish())
+    }
+
+    fn start(&self, encoded: Encoded, options: &Options) -> Result<Stream<'_>> {
+        let Encoded { sequence, asked } = encoded;
+        let requests = vec![self.request(sequence, &asked, options)?];
+        let generation = self.engine(options).start(requests, options.cancel.clone())?;
+        Ok(Stream::new(generation, asked))
+    }
+
+    fn request(&self, sequence: TokenSequence, asked: &Asked, options: &Options) -> Result<Request> {
+        let mut generation = options.generation.clone();
+        if let Some(max_tokens) = options.thinking_budget {
+            generation.thinking = thinking::budget(self.processor.tokenizer(), asked.thought, max_tokens)?;
+        }
+        Ok(Request::new(sequence, generation))
+    }
+
+    /// Answers several conversations together; each answer is the same as if it were asked for alone. A picture that
+    /// several of them show is encoded once.
     ///
     /// # Errors
     /// As [`Model::generate`], whichever conversation it is.
     pub fn batch(&self, conversations: &[Conversation], options: &Options) -> Result<Vec<Answer>> {
-        let encoded: Vec<Encoded> =
-            conversations.iter().map(|conversation| self.encode(conversation, options)).collect::<Result<_>>()?;
+        let mut seen = Seen::new();
+        let encode = |conversation| self.encode(conversation, options, &mut seen);
+        let encoded: Vec<Encoded> = conversations.iter().map(encode).collect::<Result<_>>()?;
         let (mut requests, mut rest) = (Vec::new(), Vec::new());
-        for Encoded { sequence, image_tokens, timings } in encoded {
-            requests.push(Request::new(sequence, options.generation.clone()));
-            rest.push((image_tokens, timings));
+        for Encoded { sequence, asked } in encoded {
+            requests.push(self.request(sequence, &asked, options)?);
+            rest.push(asked);
         }
         let completed = self.engine(options).start(requests, options.cancel.clone())?.finish()?;
         let answers = completed.into_iter().zip(rest);
-        Ok(answers.map(|(completed, (image_tokens, timings))| Answer::new(completed, image_tokens, timings)).collect())
+        Ok(answers.map(|(completed, asked)| Answer::new(completed, asked)).collect())
     }
 
     /// What stands before the weights: shape, tokenizer, template.
@@ -231,32 +334,48 @@ impl Model {
         &self.decoder
     }
 
-    pub(crate) fn eyes(&self) -> &Eyes {
-        &self.eyes
+    pub(crate) fn eyes(&self) -> Option<&Eyes> {
+        self.eyes.as_ref()
+    }
+
+    pub(crate) fn mtp(&self) -> Option<&Mtp> {
+        self.mtp.as_ref()
     }
 
     fn engine(&self, options: &Options) -> Engine<'_> {
-        Engine::new(&self.decoder, self.processor.tokenizer()).prefill_chunk(options.prefill_chunk)
+        let engine = Engine::new(&self.decoder, self.processor.tokenizer()).prefill_chunk(options.prefill_chunk);
+        engine.drafting(self.mtp().filter(|_| options.draft))
     }
 
-    fn encode(&self, conversation: &Conversation, options: &Options) -> Result<Encoded> {
+    fn encode(&self, conversation: &Conversation, options: &Options, seen: &mut Seen) -> Result<Encoded> {
         let started = Instant::now();
         let prepared = self.processor.prepare(conversation, &options.tiling, &options.decode)?;
         self.processor.check_fits(&prepared.prompt)?;
         let images = started.elapsed();
 
         let started = Instant::now();
-        let sequence = self.sequence(&prepared, &options.cancel)?;
+        let sequence = self.sequence(&prepared, seen, &options.cancel)?;
         let timings = Timings { images, vision: started.elapsed(), ..Timings::default() };
         let image_tokens = prepared.prompt.images.iter().map(ExactSizeIterator::len).collect();
-        Ok(Encoded { sequence, image_tokens, timings })
+        let thought = prepared.prompt.thought;
+        Ok(Encoded { sequence, asked: Asked { image_tokens, thought, timings, has_markup: self.eyes.is_some() } })
     }
 
-    /// What the language model is given: the prompt's ids, and the encoded pictures in their slots.
-    pub(crate) fn sequence(&self, prepared: &Prepared, cancel: &Cancel) -> Result<TokenSequence> {
+    /// What the language model is given: the prompt's ids, and the encoded pictures in their slots. Pictures are added
+    /// to those that were `seen`, and looked up there.
+    pub(crate) fn sequence(&self, prepared: &Prepared, seen: &mut Seen, cancel: &Cancel) -> Result<TokenSequence> {
         let mut sequence = TokenSequence::new(prepared.prompt.ids.clone());
         for (tiles, slots) in prepared.tiles.iter().zip(&prepared.prompt.images) {
-            sequence.insert(slots.start, self.eyes.see(tiles, self.processor.spec(), cancel)?)?;
+            let rows = match seen.iter().find(|(other, _)| other == tiles) {
+                Some((_, rows)) => rows.clone(),
+                None => {
+                    let eyes = self.eyes().ok_or(Error::NoEyes { images: prepared.tiles.len() })?;
+                    let rows = eyes.see(tiles, cancel)?;
+                    seen.push((tiles.clone(), rows.clone()));
+                    rows
+                }
+            };
+            sequence.insert(slots.start, rows)?;
         }
         Ok(sequence)
     }
@@ -265,40 +384,4 @@ impl Model {
 /// What [`Model::ground`] asks for a description.
 pub fn ground_prompt(description: &str) -> String {
     format!("<|ref|>{}<|/ref|>.", description.trim())
-}
-
-/// An answer in the making: an iterator over its text, piece by piece, never splitting a character.
-///
-/// Pieces are of the text as the model writes it, grounding markup included. An answer that went round in circles is cut
-/// back in the end, so [`Stream::finish`] may give less than was streamed.
-pub struct Stream<'m> {
-    generation: Generation<'m>,
-    image_tokens: Vec<usize>,
-    timings: Timings,
-}
-
-impl Iterator for Stream<'_> {
-    type Item = Result<String>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            match self.generation.next()? {
-                Ok(Event { delta, .. }) if delta.is_empty() => {}
-                Ok(Event { delta, .. }) => return Some(Ok(delta)),
-                Err(error) => return Some(Err(error.into())),
-            }
-        }
-    }
-}
-
-impl Stream<'_> {
-    /// The answer as it stands. One that is not finished counts as cancelled.
-    ///
-    /// # Panics
-    /// Never: there is one request, so there is one answer.
-    pub fn finish(self) -> Answer {
-        let mut completed = self.generation.into_completed();
-        let completed = completed.pop().expect("one request has one answer");
-        Answer::new(completed, self.image_tokens, self.timings)
-    }
 }

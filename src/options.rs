@@ -16,6 +16,12 @@ pub struct Options {
     /// Positions of prompts that go through the language model at once (the original's incremental prefilling). It
     /// bounds memory and says how soon a cancelled prompt stops, and changes no result. 0 is no limit.
     pub prefill_chunk: usize,
+    /// The most tokens that a model thinks (DeepSeek-R1) before it is made to answer. No limit but that of the whole answer if
+    /// not given.
+    pub thinking_budget: Option<usize>,
+    /// Lets the model's layer for multi-token prediction, if it has one (DeepSeek-V3), draft tokens that the model then
+    /// verifies. Answers are the same.
+    pub draft: bool,
     /// Ends the work from elsewhere.
     pub cancel: Cancel,
 }
@@ -27,6 +33,8 @@ impl Default for Options {
             tiling: TilingOptions::default(),
             decode: DecodeOptions::default(),
             prefill_chunk: 512,
+            thinking_budget: None,
+            draft: false,
             cancel: Cancel::default(),
         }
     }

@@ -1,12 +1,18 @@
 //! What stands before the weights: a model's shape, its tokenizer and its chat template.
 
-use crate::config::ModelSpec;
+use crate::chat_template::ChatTemplate;
+use crate::config::{EyesSpec, ModelSpec};
 use crate::conversation::{Conversation, Image};
-use crate::files::{ModelFiles, read_bounded};
+use crate::files::{ModelFile, ModelFiles};
+use crate::generation_config::GenerationConfig;
 use crate::template::{Prompt, Template};
+use crate::thinking::{self, Thought};
 use crate::{Error, Result, TilingOptions};
-use seekvl_language::Tokenizer;
+use seekvl_language::{Sampling, Tokenizer};
 use seekvl_vision::{DecodeOptions, TileGrid, Tiles};
+
+/// Tokens of Coder-V2 around a text with a hole.
+const INFILL: [&str; 3] = ["<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"];
 
 /// A conversation's prompt and pictures, before any weight comes into it.
 pub(crate) struct Prepared {
@@ -20,7 +26,16 @@ pub(crate) struct Prepared {
 pub struct Processor {
     spec: ModelSpec,
     tokenizer: Tokenizer,
-    template: Template,
+    dialogue: Dialogue,
+    generation: GenerationConfig,
+}
+
+/// How conversations become tokens.
+enum Dialogue {
+    /// Piece by piece around images, as DeepSeek-VL2's processor does.
+    Pieces(Template),
+    /// As text.
+    Text(Box<ChatTemplate>),
 }
 
 impl Processor {
@@ -28,24 +43,36 @@ impl Processor {
     ///
     /// # Errors
     /// A file that cannot be read or a value that makes no sense; [`Error::Tokenizer`] if the tokenizer does not fit
-    /// the language model.
+    /// the language model; [`Error::ChatTemplate`].
     pub fn read(files: &ModelFiles) -> Result<Self> {
         let spec = ModelSpec::read(files)?;
-        let config = files.tokenizer_config.as_deref().map(read_bounded).transpose()?;
-        let tokenizer =
-            Tokenizer::from_bytes(&read_bounded(&files.tokenizer)?, config.as_deref())?.with_vl2_tokens()?;
-        let unfit = |reason: String| Error::Tokenizer { path: files.tokenizer.clone(), reason };
+        let generation: GenerationConfig =
+            files.generation_config.as_ref().map(ModelFile::read_json).transpose()?.unwrap_or_default();
+        let config = files.tokenizer_config.as_ref().map(ModelFile::read).transpose()?;
+        let mut tokenizer = Tokenizer::from_bytes(&files.tokenizer.read()?, config.as_deref())?;
+        if spec.eyes.is_some() {
+            tokenizer = tokenizer.with_vl2_tokens()?;
+        }
+        let unfit = |reason: String| Error::Tokenizer { path: files.tokenizer.path().into(), reason };
         let (tokens, vocab) = (tokenizer.vocab_size(), spec.language.vocab_size);
         if tokens > vocab {
             return Err(unfit(format!("it has {tokens} tokens, the language model {vocab}")));
         }
-        let need = |id: Option<u32>, what: &str| id.ok_or_else(|| unfit(format!("it has no {what} token")));
-        let template = Template {
-            bos: need(tokenizer.bos_id().or(spec.language.bos), "begin-of-sentence")?,
-            eos: need(tokenizer.eos_id().or(spec.language.eos.first().copied()), "end-of-sentence")?,
-            image: need(tokenizer.token_id(&spec.image_token), &spec.image_token)?,
+        let tokenizer = match (generation.end_ids(), &spec.eyes) {
+            (Some(ids), _) => tokenizer.with_end_ids(ids),
+            (None, None) => tokenizer.with_end_ids(spec.language.eos.clone()),
+            (None, Some(_)) => tokenizer,
         };
-        Ok(Self { spec, tokenizer, template })
+        let need = |id: Option<u32>, what: &str| id.ok_or_else(|| unfit(format!("it has no {what} token")));
+        let dialogue = match &spec.eyes {
+            Some(eyes) => Dialogue::Pieces(Template {
+                bos: need(tokenizer.bos_id().or(spec.language.bos), "begin-of-sentence")?,
+                eos: need(tokenizer.eos_id().or(spec.language.eos.first().copied()), "end-of-sentence")?,
+                image: need(tokenizer.token_id(&eyes.image_token), &eyes.image_token)?,
+            }),
+            None => Dialogue::Text(Box::new(ChatTemplate::read(files, &tokenizer)?)),
+        };
+        Ok(Self { spec, tokenizer, dialogue, generation })
     }
 
     /// The model's shape.
@@ -58,9 +85,20 @@ impl Processor {
         &self.tokenizer
     }
 
-    /// The ids that frame a prompt.
-    pub fn template(&self) -> &Template {
-        &self.template
+    /// The ids that frame a prompt of a model with eyes; others have a chat template of text.
+    pub fn template(&self) -> Option<&Template> {
+        match &self.dialogue {
+            Dialogue::Pieces(template) => Some(template),
+            Dialogue::Text(_) => None,
+        }
+    }
+
+    /// The sampling that the checkpoint suggests in its `generation_config.json`; greedy where it suggests none.
+    ///
+    /// # Errors
+    /// A value outside its range.
+    pub fn suggested_sampling(&self) -> Result<Sampling> {
+        self.generation.sampling()
     }
 
     /// Decodes and tiles a conversation's pictures, and makes its prompt.
@@ -73,10 +111,16 @@ impl Processor {
         tiling: &TilingOptions,
         decode: &DecodeOptions,
     ) -> Result<Prepared> {
-        let spec = tiling.apply(&self.spec.tiling)?;
-        let crop = tiling.cropping.applies(conversation.images().count());
-        let tile = |image: &Image| Ok(Tiles::new(&*image.load(decode)?, &spec, crop));
-        let tiles: Vec<Tiles> = conversation.images().map(tile).collect::<Result<_>>()?;
+        let count = conversation.images().count();
+        let tiles = match &self.spec.eyes {
+            None => self.see_none(count)?,
+            Some(eyes) => {
+                let spec = tiling.apply(&eyes.tiling)?;
+                let crop = tiling.cropping.applies(count);
+                let tile = |image: &Image| Ok(Tiles::new(&*image.load(decode)?, &spec, crop));
+                conversation.images().map(tile).collect::<Result<_>>()?
+            }
+        };
         let grids: Vec<_> = tiles.iter().map(Tiles::grid).collect();
         Ok(Prepared { prompt: self.prompt(conversation, &grids)?, tiles })
     }
@@ -84,9 +128,10 @@ impl Processor {
     /// The grids of a conversation's pictures by their sizes `(width, height)`.
     ///
     /// # Errors
-    /// Options that do not fit the model.
+    /// Options that do not fit the model, and [`Error::NoEyes`] for pictures where it has none.
     pub fn grids(&self, sizes: &[(u32, u32)], options: &TilingOptions) -> Result<Vec<TileGrid>> {
-        let tiling = options.apply(&self.spec.tiling)?;
+        let Some(eyes) = &self.spec.eyes else { return self.see_none(sizes.len()) };
+        let tiling = options.apply(&eyes.tiling)?;
         let crop = options.cropping.applies(sizes.len());
         Ok(sizes.iter().map(|&(width, height)| tiling.grid(width, height, crop)).collect())
     }
@@ -94,12 +139,56 @@ impl Processor {
     /// The prompt of a conversation whose pictures have these grids.
     ///
     /// # Errors
-    /// Those of [`Template::render`] and [`Template::lay_out`].
+    /// Those of [`Template::render`] and [`Template::lay_out`], or [`Error::NoEyes`] and [`Error::ChatTemplate`].
     pub fn prompt(&self, conversation: &Conversation, grids: &[TileGrid]) -> Result<Prompt> {
-        let encode = |text: &str| Ok(self.tokenizer.encode(text)?);
-        let pieces = self.template.render(conversation, &encode)?;
-        let slots: Vec<usize> = grids.iter().map(|&grid| self.slots(grid)).collect();
-        self.template.lay_out(&pieces, &slots)
+        match &self.dialogue {
+            Dialogue::Pieces(template) => {
+                let encode = |text: &str| Ok(self.tokenizer.encode(text)?);
+                let pieces = template.render(conversation, &encode)?;
+                let slots: Vec<usize> = grids.iter().map(|&grid| self.slots(grid)).collect();
+                template.lay_out(&pieces, &slots)
+            }
+            Dialogue::Text(template) => {
+                self.see_none::<()>(conversation.images().count().max(grids.len()))?;
+                let text = template.render(conversation)?;
+                let is_open = text.trim_end().ends_with(thinking::START);
+                let thought = match self.tokenizer.token_id(thinking::START) {
+                    Some(_) if is_open => Thought::Begun,
+                    Some(_) => Thought::MayBegin,
+                    None => Thought::Never,
+                };
+                // The template writes begin-of-sentence where it belongs.
+                Ok(Prompt { ids: self.tokenizer.encode(&text)?, thought, ..Prompt::default() })
+            }
+        }
+    }
+
+    /// The prompt of a text that the model shall go on with: its tokens, after begin-of-sentence where the tokenizer puts
+    /// one, unless the text begins with it.
+    ///
+    /// # Errors
+    /// If the tokenizer refuses the text.
+    pub fn raw_prompt(&self, text: &str) -> Result<Prompt> {
+        let mut ids = self.tokenizer.encode(text)?;
+        let begin = self.tokenizer.begin_id().or_else(|| self.template().map(|template| template.bos));
+        if let Some(begin) = begin
+            && ids.first() != Some(&begin)
+        {
+            ids.insert(0, begin);
+        }
+        Ok(Prompt { ids, ..Prompt::default() })
+    }
+
+    /// The prompt to which the model answers with what belongs between `prefix` and `suffix`.
+    ///
+    /// # Errors
+    /// [`Error::NoInfill`] for a model whose tokenizer lacks the tokens for it.
+    pub fn infill_prompt(&self, prefix: &str, suffix: &str) -> Result<Prompt> {
+        if let Some(token) = INFILL.into_iter().find(|token| self.tokenizer.token_id(token).is_none()) {
+            return Err(Error::NoInfill { token });
+        }
+        let [begin, hole, end] = INFILL;
+        self.raw_prompt(&format!("{begin}{prefix}{hole}{suffix}{end}"))
     }
 
     /// Complains of a prompt that leaves no room for an answer.
@@ -114,8 +203,14 @@ impl Processor {
         Ok(())
     }
 
-    /// Tokens that a picture of this grid takes in the prompt.
+    /// Tokens that a picture of this grid takes in the prompt; none for a model without eyes.
     pub fn slots(&self, grid: TileGrid) -> usize {
-        self.spec.layout.slots(grid.cols as usize, grid.rows as usize)
+        let slots = |eyes: &EyesSpec| eyes.layout.slots(grid.cols as usize, grid.rows as usize);
+        self.spec.eyes.as_ref().map_or(0, slots)
+    }
+
+    /// Nothing, if that is what there is to see.
+    fn see_none<T>(&self, images: usize) -> Result<Vec<T>> {
+        if images == 0 { Ok(Vec::new()) } else { Err(Error::NoEyes { images }) }
     }
 }

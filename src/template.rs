@@ -7,6 +7,7 @@
 //! has none.
 
 use crate::conversation::{Conversation, IMAGE_PLACEHOLDER, Message, Role};
+use crate::thinking::Thought;
 use crate::{Error, Result};
 use std::ops::Range;
 
@@ -55,6 +56,8 @@ pub struct Prompt {
     pub ids: Vec<u32>,
     /// The slots of each image, in order.
     pub images: Vec<Range<usize>>,
+    /// Whether the answer has a part in which the model thinks.
+    pub thought: Thought,
 }
 
 impl Template {

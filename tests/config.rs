@@ -11,12 +11,14 @@ use std::path::{Path, PathBuf};
 fn files(config: PathBuf, processor_config: PathBuf) -> ModelFiles {
     let dir = config.parent().unwrap().to_owned();
     ModelFiles {
-        tokenizer: dir.join("tokenizer.json"),
+        tokenizer: dir.join("tokenizer.json").into(),
         tokenizer_config: None,
+        generation_config: None,
+        chat_template: None,
         shards: Vec::new(),
-        dir,
-        config,
-        processor_config,
+        dir: Some(dir),
+        config: config.into(),
+        processor_config: Some(processor_config.into()),
     }
 }
 
@@ -34,15 +36,16 @@ fn reference(name: &str) -> ModelFiles {
 fn the_published_models_share_their_eyes() {
     for name in ["deepseek-vl2-tiny", "deepseek-vl2-small", "deepseek-vl2"] {
         let spec = published(name);
-        let vision = spec.vision;
+        let eyes = spec.eyes.unwrap();
+        let vision = eyes.vision;
         assert_eq!((vision.image_size, vision.patch_size, vision.width), (384, 14, 1152));
         assert_eq!((vision.layers, vision.heads, vision.mlp), (27, 16, 4304));
-        assert_eq!((spec.layout.side, spec.layout.order), (14, ViewOrder::GlobalFirst));
-        assert_eq!(spec.layout.slots(1, 1), 421);
-        assert_eq!(spec.tiling.candidates().len(), 23);
-        assert_eq!((spec.projector.input_dim, spec.projector.depth, spec.projector.downsample), (1152, 2, 2));
-        assert_eq!(spec.projector.output_dim, spec.language.hidden_size);
-        assert_eq!(spec.image_token, "<image>");
+        assert_eq!((eyes.layout.side, eyes.layout.order), (14, ViewOrder::GlobalFirst));
+        assert_eq!(eyes.layout.slots(1, 1), 421);
+        assert_eq!(eyes.tiling.candidates().len(), 23);
+        assert_eq!((eyes.projector.input_dim, eyes.projector.depth, eyes.projector.downsample), (1152, 2, 2));
+        assert_eq!(eyes.projector.output_dim, spec.language.hidden_size);
+        assert_eq!(eyes.image_token, "<image>");
         assert_eq!((spec.language.bos, spec.language.eos), (Some(0), vec![1]));
         assert_eq!(spec.language.max_positions, 4096);
     }
@@ -87,9 +90,18 @@ fn the_reference_checkpoints_are_read() {
     for (name, size, width, mlp) in
         [("vl2-tiny-like", 48, 48, 179), ("vl2-small-like", 64, 56, 209), ("vl2-base-like", 80, 64, 239)]
     {
-        let spec = ModelSpec::read(&reference(name)).unwrap();
-        assert_eq!((spec.vision.image_size, spec.vision.width, spec.vision.mlp), (size, width, mlp), "{name}");
-        assert_eq!(spec.tiling.tile_size() as usize, size);
+        let eyes = ModelSpec::read(&reference(name)).unwrap().eyes.unwrap();
+        assert_eq!((eyes.vision.image_size, eyes.vision.width, eyes.vision.mlp), (size, width, mlp), "{name}");
+        assert_eq!(eyes.tiling.tile_size() as usize, size);
+    }
+}
+
+#[test]
+fn a_model_with_eyes_needs_to_know_how_images_are_tiled() {
+    let blind = ModelFiles { processor_config: None, ..reference("vl2-tiny-like") };
+    match ModelSpec::read(&blind) {
+        Err(Error::MissingFile { file, .. }) => assert_eq!(file, "processor_config.json"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -112,15 +124,15 @@ fn broken(pointer: &str, value: Value) -> Error {
     };
     let of_processor = pointer.strip_prefix("processor");
     let of_config = of_processor.is_none().then_some(pointer);
-    let config = copy(&good.config, "config.json", of_config);
-    let processor = copy(&good.processor_config, "processor_config.json", of_processor);
+    let config = copy(good.config.path(), "config.json", of_config);
+    let processor = copy(good.processor_config.as_ref().unwrap().path(), "processor_config.json", of_processor);
     ModelSpec::read(&files(config, processor)).expect_err(pointer)
 }
 
 #[test]
 fn an_error_names_the_file_the_key_and_the_value() {
     for (pointer, value, expected) in [
-        ("/model_type", json!("llama"), "config.json: model_type is llama: only deepseek_vl_v2 is supported"),
+        ("/model_type", json!("mamba"), "config.json: model_type is mamba: "),
         ("/tile_tag", json!("1D"), "config.json: tile_tag is 1D"),
         ("/global_view_pos", json!("middle"), "config.json: global_view_pos is middle: neither head nor tail"),
         ("/quantization_config", json!({"bits": 4}), "config.json: quantization_config is set"),

@@ -47,7 +47,7 @@ fn offline(cache: &Path) -> HubOptions {
 }
 
 fn names(files: &ModelFiles) -> Vec<&str> {
-    files.shards.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect()
+    files.shards.iter().map(|shard| shard.path().file_name().unwrap().to_str().unwrap()).collect()
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn a_directory_with_one_file_of_weights_or_several() {
     let dir = directory(&SHARDED);
     let files = resolve(dir.path().to_str().unwrap(), None, &offline(Path::new("none")), &mut ()).unwrap();
     assert_eq!(names(&files), ["model-1.safetensors", "model-2.safetensors"]);
-    assert_eq!(files.config, dir.path().join("config.json"));
+    assert_eq!(files.config.path(), dir.path().join("config.json"));
     assert!(files.tokenizer_config.is_some());
     fs::remove_file(dir.path().join("tokenizer_config.json")).unwrap();
     fs::rename(dir.path().join("model.safetensors.index.json"), dir.path().join("model.safetensors")).unwrap();
@@ -66,7 +66,7 @@ fn a_directory_with_one_file_of_weights_or_several() {
 
 #[test]
 fn a_directory_that_lacks_a_file_says_which() {
-    for missing in ["config.json", "processor_config.json", "tokenizer.json", "model-2.safetensors"] {
+    for missing in ["config.json", "tokenizer.json", "model-2.safetensors"] {
         let dir = directory(&SHARDED);
         fs::remove_file(dir.path().join(missing)).unwrap();
         match ModelFiles::in_dir(dir.path()) {
@@ -126,7 +126,7 @@ fn offline_the_cache_answers_for_branches_and_commits() {
     let offline = offline(cache.path());
     for (id, revision) in [("owner/name", None), ("owner/name", Some("main")), ("owner/name@main", None)] {
         let files = resolve(id, revision, &offline, &mut ()).unwrap();
-        assert_eq!(files.dir, repo.join("snapshots").join(COMMIT));
+        assert_eq!(files.dir, Some(repo.join("snapshots").join(COMMIT)));
     }
     assert!(resolve("owner/name", Some(COMMIT), &offline, &mut ()).is_ok());
     for (id, revision) in [("owner/other", None), ("owner/name", Some("v2")), ("owner/name", Some(OTHER_COMMIT))] {
@@ -170,7 +170,7 @@ fn a_configuration_comes_without_the_weights() {
     let options = options(cache.path(), &server.url());
     let mut record = Record::default();
     let files = resolve_configuration("owner/name", None, &options, &mut record).unwrap();
-    assert!(files.shards.is_empty() && files.config.is_file() && files.tokenizer.is_file());
+    assert!(files.shards.is_empty() && files.config.path().is_file() && files.tokenizer.path().is_file());
     assert!(record.files.iter().all(|name| !name.contains("safetensors")), "{:?}", record.files);
     // What is here is not enough for the model, and is completed.
     assert!(resolve("owner/name", None, &offline(cache.path()), &mut ()).is_err());
@@ -189,7 +189,7 @@ fn what_an_interrupted_download_left_is_no_obstacle() {
         let part = Path::new(SHARDED[0].0).with_extension("part");
         fs::write(blobs.join(format!("etag-of-{}", part.display())), content).unwrap();
         let files = resolve("owner/name", None, &options(cache.path(), &server.url()), &mut ()).unwrap();
-        let complete = fs::read_to_string(files.dir.join(SHARDED[0].0)).unwrap();
+        let complete = fs::read_to_string(files.dir.unwrap().join(SHARDED[0].0)).unwrap();
         // What was there counts as the beginning, whatever it is; hubs name blobs by their content.
         assert_eq!(complete.len(), SHARDED[0].1.len(), "{content:?}");
     }
@@ -203,10 +203,10 @@ fn a_model_is_downloaded_once_into_the_standard_cache() {
     let mut record = Record::default();
     let files = resolve("owner/name", None, &options, &mut record).unwrap();
     let repo = cache.path().join("models--owner--name");
-    assert_eq!(files.dir, repo.join("snapshots").join(COMMIT));
+    assert_eq!(files.dir, Some(repo.join("snapshots").join(COMMIT)));
     assert_eq!(fs::read_to_string(repo.join("refs/main")).unwrap(), COMMIT);
     for (name, content) in SHARDED {
-        assert_eq!(fs::read_to_string(files.dir.join(name)).unwrap(), content);
+        assert_eq!(fs::read_to_string(files.config.path().with_file_name(name)).unwrap(), content);
     }
     assert_eq!((record.files.len(), record.finished), (SHARDED.len(), SHARDED.len()));
     let bytes: usize = SHARDED.iter().map(|(_, content)| content.len()).sum();
@@ -219,7 +219,8 @@ fn a_model_is_downloaded_once_into_the_standard_cache() {
     // The branch moves on.
     let moved = Server::start("owner/name", OTHER_COMMIT, &SHARDED, &[]);
     let newer = HubOptions { endpoint: moved.url(), ..options.clone() };
-    assert_eq!(resolve("owner/name", None, &newer, &mut ()).unwrap().dir, repo.join("snapshots").join(OTHER_COMMIT));
+    let later = resolve("owner/name", None, &newer, &mut ()).unwrap();
+    assert_eq!(later.dir, Some(repo.join("snapshots").join(OTHER_COMMIT)));
     assert_eq!(fs::read_to_string(repo.join("refs/main")).unwrap(), OTHER_COMMIT);
     // And back, to a commit whose files are here.
     assert_eq!(resolve("owner/name", None, &options, &mut ()).unwrap(), files);

@@ -3,7 +3,6 @@
 
 use seekvl::plan::{Plan, WeightBytes};
 use seekvl::{Conversation, Cropping, Image, Message, Model, ModelFiles, Options, Processor, WeightType};
-use seekvl_nn::Checkpoint;
 use std::path::{Path, PathBuf};
 
 fn reference(name: &str) -> PathBuf {
@@ -16,7 +15,7 @@ fn processor() -> Processor {
 
 fn weights(kept: WeightType) -> WeightBytes {
     let files = ModelFiles::in_dir(reference("vl2-tiny-like")).unwrap();
-    WeightBytes::of(&Checkpoint::open(&files.shards).unwrap(), kept)
+    WeightBytes::of(&files.checkpoint().unwrap(), kept)
 }
 
 fn question(images: &[&str]) -> Conversation {

@@ -11,20 +11,23 @@ use std::path::PathBuf;
 
 const AFTER_HELP: &str = "\
 Examples:
-  seekvl ask receipt.jpg \"What does it cost?\" --model deepseek-ai/deepseek-vl2-tiny
-  seekvl plan receipt.jpg --model deepseek-ai/deepseek-vl2-tiny   what it would take
-  seekvl help ask                                                 more about a command";
+  seekvl ask receipt.png \"What is the total?\"
+  seekvl ask photo.jpg \"What is this?\" --model deepseek-ai/deepseek-vl2-tiny
+  seekvl plan photo.jpg --model deepseek-ai/deepseek-vl2-tiny   what it would take
+  seekvl help ask                                               more about a command";
 
 const AFTER_LONG_HELP: &str = "\
-A MODEL is the id of a repository on the Hugging Face hub, which is downloaded once into the
-standard cache (HF_HOME and HF_TOKEN are respected), or a directory in the same layout.
+Without --model, nano answers: a tiny model that is part of this program, trained on synthetic
+pictures. Another MODEL is the id of a repository on the Hugging Face hub, which is downloaded once
+into the standard cache (HF_HOME and HF_TOKEN are respected), or a directory in the same layout.
 
 Answers go to standard output, everything else to standard error. A terminal sees an answer as it
 is generated; a pipe or a file gets it when it is complete. Ctrl-C ends an answer early and keeps
 what there is of it; a second one ends the program.
 
 Examples:
-  seekvl ask receipt.jpg \"What does it cost?\" --model deepseek-ai/deepseek-vl2-tiny
+  seekvl ask receipt.png \"What is the total?\"
+  seekvl ask photo.jpg \"What is this?\" --model deepseek-ai/deepseek-vl2-tiny
   seekvl ocr page-*.png --model ./my-model --json > pages.jsonl
   seekvl ground table.jpg \"the red cup\" --draw cup.png --model deepseek-ai/deepseek-vl2-tiny
 
@@ -178,12 +181,14 @@ pub struct PlanArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
+  seekvl inspect
   seekvl inspect deepseek-ai/deepseek-vl2-tiny
   seekvl inspect ./my-model --json | jq .parameters.total
 
 Of the weight files only the headers are read.")]
 pub struct InspectArgs {
-    /// A hub id or a directory.
+    /// nano (part of this program), a hub id or a directory.
+    #[arg(default_value = seekvl::NANO)]
     pub model: String,
     #[command(flatten)]
     pub source: SourceArgs,

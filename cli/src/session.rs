@@ -13,6 +13,12 @@ use seekvl::{Answer, Cancel, Conversation, FinishReason, Model, Options, Rgb};
 use std::io;
 use std::time::{Duration, Instant};
 
+/// Said to whoever names no model.
+const ABOUT_NANO: &str = "\
+nano answers, a tiny model trained on small synthetic pictures: good for a try, not for photographs.
+For DeepSeek-VL2, add --model deepseek-ai/deepseek-vl2-tiny, which is downloaded once from the
+Hugging Face hub. (--model nano or --quiet hides this.)";
+
 /// What of an answer is printed as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Show {
@@ -40,6 +46,9 @@ impl Session {
     /// Loads the model.
     pub fn open(settings: &Settings) -> Result<Self> {
         let interrupt = Interrupt::install()?;
+        if settings.model.is_default {
+            settings.output.hint(ABOUT_NANO);
+        }
         let mut bars = Bars::new(settings.output.quiet);
         let started = Instant::now();
         let model = load(&settings.model, &mut bars)?;

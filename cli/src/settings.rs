@@ -4,13 +4,14 @@ use crate::args::{
     CropArg, DeviceArg, DtypeArg, GenerationArgs, ImageArgs, ModelArgs, OutputArgs, SharedArgs, SourceArgs,
 };
 use crate::exit::{Exit, Failure, Result};
-use crate::output::{Format, Output};
+use crate::output::{Format, Output, say};
 use crate::progress::Bars;
 use seekvl::hub::{self, HubOptions};
 use seekvl::{
-    Conversion, Cropping, DecodeLimits, DecodeOptions, Device, GenerationOptions, ModelFiles, Options, RepetitionGuard,
-    Sampling, TilingOptions, WeightType,
+    Conversion, Cropping, DecodeLimits, DecodeOptions, Device, GenerationOptions, ModelFiles, NANO, Options,
+    RepetitionGuard, Sampling, TilingOptions, WeightType,
 };
+use std::io::IsTerminal;
 
 /// Settings of a command that generates text.
 pub struct Settings {
@@ -23,8 +24,10 @@ pub struct Settings {
 
 /// Which model, and how it is kept.
 pub struct ModelSettings {
-    /// A hub id or a directory.
+    /// `nano`, a hub id or a directory.
     pub name: String,
+    /// Whether it is not the user who named it.
+    pub is_default: bool,
     pub source: SourceSettings,
     pub weights: WeightType,
     pub device: Device,
@@ -56,13 +59,13 @@ impl Settings {
 
 impl ModelSettings {
     fn new(args: ModelArgs) -> Result<Self> {
-        let name = args.model.ok_or_else(|| {
-            Failure::usage(
-                "no model given: there is no default model yet, so name one with --model, by its id on the \
-                 Hugging Face hub (such as deepseek-ai/deepseek-vl2-tiny) or by its directory",
-            )
-        })?;
-        Ok(Self { name, source: args.source.into(), weights: args.dtype.into(), device: device(args.device)? })
+        Ok(Self {
+            is_default: args.model.is_none(),
+            name: args.model.unwrap_or_else(|| NANO.into()),
+            source: args.source.into(),
+            weights: args.dtype.into(),
+            device: device(args.device)?,
+        })
     }
 }
 
@@ -120,6 +123,13 @@ fn sampling(args: &GenerationArgs) -> anyhow::Result<Sampling> {
 }
 
 impl OutputSettings {
+    /// Tells a person at a terminal something that no script needs.
+    pub fn hint(self, message: &str) {
+        if !self.quiet && std::io::stderr().is_terminal() {
+            say(message);
+        }
+    }
+
     pub fn open(self) -> Output {
         Output::new(self.format, self.quiet)
     }

@@ -10,13 +10,6 @@ const BAD_IMAGE: i32 = 3;
 const BAD_MODEL: i32 = 4;
 
 #[test]
-fn a_model_must_be_named() {
-    for command in [&["ask", "Hello"][..], &["ocr", "a.png"], &["chat"], &["plan", "a.png"]] {
-        run(command).fails(USAGE, &["--model", "no default model"]);
-    }
-}
-
-#[test]
 fn wrong_flags_are_explained() {
     let one = image("one.png");
     with_tiny("ask", &[]).fails(USAGE, &["[IMAGE]... QUESTION"]);

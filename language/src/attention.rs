@@ -1,7 +1,7 @@
 //! The attention of a decoder layer: grouped, or latent.
 
 use crate::{AttentionSpec, DecoderSpec, Result, Span};
-use seekvl_nn::{Angles, HeadLinear, Linear, Loader, Mask, RmsNorm, Tensor, attention};
+use seekvl_nn::{Angles, DType, HeadLinear, Linear, Loader, Mask, RmsNorm, Tensor, attention, round_rows};
 
 /// Epsilon of the latents' norms, whatever the configuration says of the others.
 const LATENT_EPS: f32 = 1e-6;
@@ -37,6 +37,9 @@ trait Heads {
     /// Keys and values as parts of cached rows, without a copy.
     fn keys_values(&self, cached: &Tensor) -> Result<(Tensor, Tensor)>;
 
+    /// Whether the cache keeps rows rounded to `bf16`: where the weights are, whose products round them likewise.
+    fn rounds(&self) -> bool;
+
     /// Factor on the scores.
     fn scale(&self) -> f32;
 
@@ -45,7 +48,10 @@ trait Heads {
 }
 
 fn attend(heads: &impl Heads, x: &Tensor, angles: &Angles, layer: usize, spans: &mut [Span<'_>]) -> Result<Tensor> {
-    let (queries, rows) = heads.project(x, angles)?;
+    let (queries, mut rows) = heads.project(x, angles)?;
+    if heads.rounds() {
+        rows = round_rows(&rows)?;
+    }
     let mut values = Vec::with_capacity(spans.len());
     let mut start = 0;
     for span in spans {
@@ -98,6 +104,10 @@ impl Heads for Grouped {
 
     fn keys_values(&self, cached: &Tensor) -> Result<(Tensor, Tensor)> {
         Ok((cached.narrow(1, 0, self.kv_heads)?, cached.narrow(1, self.kv_heads, self.kv_heads)?))
+    }
+
+    fn rounds(&self) -> bool {
+        self.k.weight().dtype() == DType::BF16
     }
 
     fn scale(&self) -> f32 {
@@ -164,7 +174,6 @@ impl Latent {
         let starts = (0..heads).map(|head| head * (nope_dim + value_dim));
         let keys = starts.clone().map(|start| up.slice(start..start + nope_dim)?.transposed());
         let values = starts.map(|start| up.slice(start + nope_dim..start + nope_dim + value_dim));
-        let stretched = spec.rotary.yarn.map_or(1.0, |yarn| yarn.softmax_scale());
         Ok(Self {
             queries,
             down: loader.linear("kv_a_proj_with_mqa", hidden, kv_rank + rope_dim, bias)?,
@@ -176,7 +185,7 @@ impl Latent {
             kv_rank,
             nope_dim,
             rope_dim,
-            scale: (((nope_dim + rope_dim) as f64).powf(-0.5) * stretched) as f32,
+            scale: (((nope_dim + rope_dim) as f64).powf(-0.5) * spec.rotary.softmax_scale()) as f32,
         })
     }
 }
@@ -197,6 +206,10 @@ impl Heads for Latent {
 
     fn keys_values(&self, cached: &Tensor) -> Result<(Tensor, Tensor)> {
         Ok((cached.clone(), cached.narrow(2, 0, self.kv_rank)?))
+    }
+
+    fn rounds(&self) -> bool {
+        self.down.weight().dtype() == DType::BF16
     }
 
     fn scale(&self) -> f32 {

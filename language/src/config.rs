@@ -1,15 +1,19 @@
 //! The keys of a `config.json`, as they stand.
 
+use crate::Architecture;
 use serde::Deserialize;
 
-/// The `language_config` of a DeepSeek-VL2 checkpoint, or the `config.json` of a DeepSeek-V2 or -V3 one.
+/// The `language_config` of a DeepSeek-VL2 checkpoint, or the `config.json` of a language model.
 ///
-/// Defaults are those of the original's `configuration_deepseek.py`; keys that say nothing of the computation are
-/// ignored. An absent key and a `null` differ: without `q_lora_rank` it is 1536, with `null` there is none.
+/// Defaults are those of DeepSeek-V2's `configuration_deepseek.py`; [`Architecture::fill_defaults`] has the other
+/// classes'. Keys that say nothing of the computation are ignored. An absent key and a `null` differ: without `q_lora_rank` it is 1536, with `null` there is none.
 /// Nothing is checked here: [`DecoderSpec::from_config`](crate::DecoderSpec::from_config) does that.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default)]
 pub struct LanguageConfig {
+    /// The class of the model; not a key of the file, which has it as `model_type`.
+    #[serde(skip)]
+    pub architecture: Architecture,
     /// Rows of the embedding table and of the output layer.
     pub vocab_size: usize,
     /// Width of the residual stream.
@@ -22,6 +26,8 @@ pub struct LanguageConfig {
     pub num_hidden_layers: usize,
     /// Query heads.
     pub num_attention_heads: usize,
+    /// Width of a head of grouped attention; `hidden_size / num_attention_heads` if not given.
+    pub head_dim: Option<usize>,
     /// Key and value heads of grouped attention; `null` means as many as query heads. Latent attention has none.
     pub num_key_value_heads: Option<usize>,
     /// Experts that see every token, held as one layer so many times as wide.
@@ -72,8 +78,16 @@ pub struct LanguageConfig {
     pub rope_theta: f64,
     /// How the rotary frequencies are stretched to a longer context.
     pub rope_scaling: Option<RopeScaling>,
+    /// Both in one, as newer files have it; takes precedence.
+    pub rope_parameters: Option<RopeScaling>,
     /// Whether the attention projections have biases.
     pub attention_bias: bool,
+    /// Whether the feed-forward layers have biases; none that is supported does.
+    pub mlp_bias: bool,
+    /// Whether attention looks back over a window only; no supported model does.
+    pub use_sliding_window: bool,
+    /// Layers after the last that predict one token further (multi-token prediction).
+    pub num_nextn_predict_layers: usize,
     /// Latent attention (MLA), or else LLaMA-style attention.
     pub use_mla: bool,
 }
@@ -81,12 +95,14 @@ pub struct LanguageConfig {
 impl Default for LanguageConfig {
     fn default() -> Self {
         Self {
+            architecture: Architecture::default(),
             vocab_size: 102_400,
             hidden_size: 4096,
             intermediate_size: 11_008,
             moe_intermediate_size: 1407,
             num_hidden_layers: 30,
             num_attention_heads: 32,
+            head_dim: None,
             num_key_value_heads: Some(32),
             n_shared_experts: None,
             n_routed_experts: None,
@@ -112,7 +128,11 @@ impl Default for LanguageConfig {
             tie_word_embeddings: false,
             rope_theta: 10_000.0,
             rope_scaling: None,
+            rope_parameters: None,
             attention_bias: false,
+            mlp_bias: false,
+            use_sliding_window: false,
+            num_nextn_predict_layers: 0,
             use_mla: true,
         }
     }
@@ -138,40 +158,38 @@ impl TokenIds {
     }
 }
 
-/// The keys of `rope_scaling`; the defaults are those of the original's YaRN.
-#[derive(Clone, Debug, Deserialize)]
+/// The keys of `rope_scaling` or `rope_parameters`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
 pub struct RopeScaling {
-    /// The method: `yarn`.
-    #[serde(rename = "type", alias = "rope_type")]
-    pub method: String,
-    /// Stretched over original context.
-    #[serde(default = "one")]
-    pub factor: f64,
+    /// The method: `yarn`, `llama3`, `linear` or `default`.
+    pub rope_type: Option<String>,
+    /// The same under its older name.
+    #[serde(rename = "type")]
+    pub older_type: Option<String>,
+    /// Base of the frequencies, in `rope_parameters`.
+    pub rope_theta: Option<f64>,
+    /// Stretched over original context; 1 if not given.
+    pub factor: Option<f64>,
     /// The context that the model was first trained for.
-    #[serde(default = "original_context")]
-    pub original_max_position_embeddings: usize,
-    /// Turns within the original context from which on a frequency is kept.
-    #[serde(default = "beta_fast")]
-    pub beta_fast: f64,
-    /// Turns within the original context up to which a frequency is stretched in full.
-    #[serde(default = "one")]
-    pub beta_slow: f64,
-    /// Strength of the factor on cosines and sines.
-    #[serde(default = "one")]
-    pub mscale: f64,
-    /// Strength of the factor on the softmax scale, taken off cosines and sines again.
-    #[serde(default)]
-    pub mscale_all_dim: f64,
+    pub original_max_position_embeddings: Option<usize>,
+    /// YaRN: turns within the original context from which on a frequency is kept; 32 if not given.
+    pub beta_fast: Option<f64>,
+    /// YaRN: turns within the original context up to which a frequency is stretched in full; 1 if not given.
+    pub beta_slow: Option<f64>,
+    /// YaRN: strength of the factor on cosines and sines; 1 if not given.
+    pub mscale: Option<f64>,
+    /// YaRN: strength of the factor on the softmax scale, taken off cosines and sines again; 0 if not given.
+    pub mscale_all_dim: Option<f64>,
+    /// Llama 3: turns within the original context up to which a frequency is stretched in full.
+    pub low_freq_factor: Option<f64>,
+    /// Llama 3: turns within the original context from which on a frequency is kept.
+    pub high_freq_factor: Option<f64>,
 }
 
-fn one() -> f64 {
-    1.0
-}
-
-fn original_context() -> usize {
-    4096
-}
-
-fn beta_fast() -> f64 {
-    32.0
+impl RopeScaling {
+    /// The method, by whichever name it goes.
+    pub fn method(&self) -> Option<&str> {
+        self.rope_type.as_deref().or(self.older_type.as_deref())
+    }
 }

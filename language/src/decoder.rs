@@ -125,8 +125,19 @@ impl Decoder {
     }
 }
 
+/// For those that share weights.
+impl Decoder {
+    pub(crate) fn embedding(&self) -> &Embedding {
+        &self.embedding
+    }
+
+    pub(crate) fn output(&self) -> &Linear {
+        &self.output
+    }
+}
+
 /// One decoder layer: attention, then feed-forward, each behind a norm and added to the residual stream.
-struct Layer {
+pub(crate) struct Layer {
     input_norm: RmsNorm,
     attention: Attention,
     middle_norm: RmsNorm,
@@ -134,7 +145,7 @@ struct Layer {
 }
 
 impl Layer {
-    fn load(loader: &Loader, spec: &DecoderSpec, layer: usize) -> Result<Self> {
+    pub fn load(loader: &Loader, spec: &DecoderSpec, layer: usize) -> Result<Self> {
         let norm = |name| loader.rms_norm(name, spec.hidden_size, spec.rms_eps);
         Ok(Self {
             input_norm: norm("input_layernorm")?,
@@ -144,7 +155,7 @@ impl Layer {
         })
     }
 
-    fn forward(
+    pub fn forward(
         &self,
         x: &Tensor,
         angles: &Angles,

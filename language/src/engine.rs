@@ -5,12 +5,17 @@
 //! were alone.
 
 mod answer;
+mod budget;
+mod draft;
 mod request;
 
-pub use request::{Cancel, Completed, Event, FinishReason, GenerationOptions, Request, Timings, Token};
+pub use request::{
+    Cancel, Completed, Drafts, Event, FinishReason, GenerationOptions, Request, ThinkingBudget, Timings, Token,
+};
 
-use crate::{Cache, Decoder, Error, Result, Span, TokenSequence, Tokenizer};
+use crate::{Cache, Decoder, Error, Mtp, Result, Span, TokenSequence, Tokenizer};
 use answer::Answer;
+use draft::{Draft, draft};
 use seekvl_nn::Tensor;
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
@@ -22,12 +27,19 @@ pub struct Engine<'m> {
     decoder: &'m Decoder,
     tokenizer: &'m Tokenizer,
     prefill_chunk: Option<NonZeroUsize>,
+    mtp: Option<&'m Mtp>,
 }
 
 impl<'m> Engine<'m> {
     /// Prompts of a batch go through the decoder in one pass.
     pub fn new(decoder: &'m Decoder, tokenizer: &'m Tokenizer) -> Self {
-        Self { decoder, tokenizer, prefill_chunk: None }
+        Self { decoder, tokenizer, prefill_chunk: None, mtp: None }
+    }
+
+    /// Lets the decoder's layer for multi-token prediction draft tokens, which the decoder verifies. Answers are the same;
+    /// [`Completed::drafts`] says how many drafts were right.
+    pub fn drafting(self, mtp: Option<&'m Mtp>) -> Self {
+        Self { mtp, ..self }
     }
 
     /// Lets at most `rows` positions of prompts through the decoder at once, whatever sequences they belong to. That
@@ -71,7 +83,8 @@ impl<'m> Engine<'m> {
             return Err(Error::InsertWidth { found, hidden_size: spec.hidden_size });
         }
         let answer = Answer::new(self.tokenizer, prompt.ids(), options, room)?;
-        Ok(Slot { cached_tokens: cache.len(), prompt, cache, answer, timings: Timings::default() })
+        let draft = self.mtp.map(Draft::new);
+        Ok(Slot { cached_tokens: cache.len(), prompt, cache, answer, draft, timings: Timings::default() })
     }
 }
 
@@ -82,6 +95,7 @@ struct Slot<'m> {
     /// Holds the positions that went through the decoder.
     cache: Cache,
     answer: Answer<'m>,
+    draft: Option<Draft>,
     timings: Timings,
 }
 
@@ -103,6 +117,7 @@ impl Slot<'_> {
             prompt_tokens: self.prompt.len(),
             cached_tokens: self.cached_tokens,
             timings: self.timings,
+            drafts: self.draft.map(|draft| draft.counts).unwrap_or_default(),
             cache: self.cache,
         }
     }
@@ -178,10 +193,14 @@ impl Generation<'_> {
         let reads = self.slots.iter().any(|slot| slot.is_live() && slot.unread() > 0);
         let (rows, embeds) = if reads { self.prompt_rows()? } else { self.answer_rows()? };
 
+        let starts: Vec<usize> = self.slots.iter().map(|slot| slot.cache.len()).collect();
         let taking_part = self.slots.iter_mut().zip(&rows).filter(|(_, rows)| **rows > 0);
         let mut spans: Vec<Span<'_>> = taking_part.map(|(slot, &rows)| Span { rows, cache: &mut slot.cache }).collect();
         let hidden = self.engine.decoder.forward(&embeds, &mut spans, &mut ())?;
         self.sample(&rows, &hidden)?;
+        if let Some(mtp) = self.engine.mtp {
+            draft(mtp, &mut self.slots, &rows, &starts, &hidden)?;
+        }
 
         let time = started.elapsed();
         for (slot, _) in self.slots.iter_mut().zip(&rows).filter(|(_, rows)| **rows > 0) {
@@ -206,23 +225,29 @@ impl Generation<'_> {
         Ok((rows, Tensor::cat(&embeds, 0)?))
     }
 
-    /// The newest token of every answer that goes on: one row for each, and their embeddings.
+    /// The newest token of every answer that goes on, and the drafted one after it: how many rows of each sequence, and
+    /// their embeddings, packed.
     fn answer_rows(&self) -> Result<(Vec<usize>, Tensor)> {
-        let live = |slot: &&Slot<'_>| slot.is_live();
-        let ids: Vec<u32> =
-            self.slots.iter().filter(live).filter_map(|slot| Some(slot.answer.tokens.last()?.id)).collect();
-        let rows = self.slots.iter().map(|slot| usize::from(slot.is_live())).collect();
+        let (mut rows, mut ids) = (vec![0; self.slots.len()], Vec::new());
+        for (slot, rows) in self.slots.iter().zip(&mut rows).filter(|(slot, _)| slot.is_live()) {
+            let before = ids.len();
+            ids.extend(slot.answer.tokens.last().map(|token| token.id));
+            ids.extend(slot.guess());
+            *rows = ids.len() - before;
+        }
         Ok((rows, self.engine.decoder.embed(&ids)?))
     }
 
-    /// A token for every sequence of the pass that has read its whole prompt.
+    /// Tokens for every sequence of the pass that has read its whole prompt: one, and another where a draft was right.
     fn sample(&mut self, rows: &[usize], hidden: &Tensor) -> Result<()> {
         let (mut end, mut sequences, mut last) = (0, Vec::new(), Vec::new());
         for (sequence, &rows) in rows.iter().enumerate().filter(|(_, rows)| **rows > 0) {
             end += rows;
-            if self.slots[sequence].unread() == 0 {
-                sequences.push(sequence);
-                last.push(hidden.narrow(0, end - 1, 1)?);
+            let slot = &self.slots[sequence];
+            if slot.unread() == 0 {
+                let wanted = 1 + usize::from(slot.guess().is_some());
+                sequences.push((sequence, wanted));
+                last.push(hidden.narrow(0, end - wanted, wanted)?);
             }
         }
         if last.is_empty() {
@@ -230,16 +255,42 @@ impl Generation<'_> {
         }
         let last = Tensor::cat(&last, 0)?;
         let logits = seekvl_nn::to_vec(&self.engine.decoder.logits(&last)?)?;
-        let vocab = logits.len() / sequences.len();
-        for (index, sequence) in sequences.into_iter().enumerate() {
-            let slot = &mut self.slots[sequence];
-            let (token, delta) = slot.answer.advance(&logits[index * vocab..(index + 1) * vocab])?;
-            let finish = slot.answer.finish;
-            if finish == Some(FinishReason::Repetition) {
-                slot.cache.truncate(slot.prompt.len() + slot.answer.tokens.len());
+        let vocab = self.engine.decoder.spec().vocab_size;
+        let mut logits = logits.chunks_exact(vocab);
+        for (sequence, wanted) in sequences {
+            let (now, after_draft) = (logits.next(), if wanted > 1 { logits.next() } else { None });
+            let Some(now) = now else { return Err(Error::NoLogits) };
+            let chosen = self.advance(sequence, now)?;
+            if let Some(after_draft) = after_draft {
+                self.verify(sequence, chosen, after_draft)?;
             }
-            self.events.push_back(Event { sequence, delta, token: Some(token), finish });
         }
         Ok(())
+    }
+
+    /// Takes back the row of a drafted token that was not chosen, or goes on with the logits that follow it.
+    fn verify(&mut self, sequence: usize, chosen: u32, after_draft: &[f32]) -> Result<()> {
+        let slot = &mut self.slots[sequence];
+        let Some(draft) = &mut slot.draft else { return Ok(()) };
+        draft.counts.proposed += 1;
+        if draft.guess != Some(chosen) || slot.answer.finish.is_some() {
+            slot.cache.truncate(slot.cache.len().min(slot.prompt.len() + slot.answer.tokens.len() - 1));
+            return Ok(());
+        }
+        draft.counts.accepted += 1;
+        self.advance(sequence, after_draft)?;
+        Ok(())
+    }
+
+    /// The next token of a sequence, by its logits.
+    fn advance(&mut self, sequence: usize, logits: &[f32]) -> Result<u32> {
+        let slot = &mut self.slots[sequence];
+        let (token, delta) = slot.answer.advance(logits)?;
+        let (id, finish) = (token.id, slot.answer.finish);
+        if finish == Some(FinishReason::Repetition) {
+            slot.cache.truncate(slot.prompt.len() + slot.answer.tokens.len());
+        }
+        self.events.push_back(Event { sequence, delta, token: Some(token), finish });
+        Ok(id)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::router::Router;
 use crate::{FeedForwardSpec, Probe, Result, Routing, SparseSpec};
-use seekvl_nn::{DType, Device, GatedMlp, Loader, Tensor, with_slice};
+use seekvl_nn::{Experts, GatedMlp, Loader, Tensor};
 
 pub(crate) enum FeedForward {
     Dense(GatedMlp),
@@ -12,7 +12,7 @@ pub(crate) enum FeedForward {
 /// A mixture of experts (Dai et al. 2024, "DeepSeekMoE").
 pub(crate) struct Sparse {
     router: Router,
-    experts: Vec<GatedMlp>,
+    experts: Experts,
     shared: Option<GatedMlp>,
 }
 
@@ -42,9 +42,11 @@ impl Sparse {
         let experts = loader.at("experts");
         Ok(Self {
             router: Router::load(&loader.at("gate"), hidden, spec.router)?,
-            experts: (0..spec.router.experts)
-                .map(|expert| gated(&experts.at(expert), hidden, spec.expert_size))
-                .collect::<Result<_>>()?,
+            experts: Experts::new(
+                (0..spec.router.experts)
+                    .map(|expert| gated(&experts.at(expert), hidden, spec.expert_size))
+                    .collect::<Result<_>>()?,
+            ),
             shared: match spec.shared_size {
                 0 => None,
                 inner => Some(gated(&loader.at("shared_experts"), hidden, inner)?),
@@ -52,36 +54,17 @@ impl Sparse {
         })
     }
 
-    /// Each expert runs once, over all the rows sent to it. A row's experts are summed in ascending order, so its result
-    /// does not depend on the other rows.
     fn forward(&self, x: &Tensor, routing: &Routing) -> Result<Tensor> {
-        let (rows, hidden) = x.dims2()?;
-        let mut sum = vec![0f32; rows * hidden];
-        let mut order: Vec<usize> = (0..routing.ids.len()).collect();
-        order.sort_by_key(|&at| routing.ids[at]);
-        for assigned in order.chunk_by(|&a, &b| routing.ids[a] == routing.ids[b]) {
-            let expert = &self.experts[routing.ids[assigned[0]] as usize];
-            let sent: Vec<u32> = assigned.iter().map(|&at| (at / routing.top_k) as u32).collect();
-            let sent = Tensor::from_vec(sent, assigned.len(), x.device())?;
-            let y = expert.forward(&x.index_select(&sent, 0)?)?;
-            with_slice(&y.to_device(&Device::Cpu)?.to_dtype(DType::F32)?, |y: &[f32]| {
-                for (&at, y) in assigned.iter().zip(y.chunks_exact(hidden)) {
-                    let weight = routing.weights[at];
-                    let sum = &mut sum[at / routing.top_k * hidden..][..hidden];
-                    sum.iter_mut().zip(y).for_each(|(sum, y)| *sum += weight * y);
-                }
-            })?;
-        }
-        let sum = Tensor::from_vec(sum, (rows, hidden), &Device::Cpu)?.to_device(x.device())?.to_dtype(x.dtype())?;
+        let sum = self.experts.forward(x, routing.top_k, &routing.ids, &routing.weights)?;
         match &self.shared {
-            Some(shared) => Ok((sum + shared.forward(x)?)?),
+            Some(shared) => Ok(shared.forward_add(x, &sum)?),
             None => Ok(sum),
         }
     }
 }
 
 fn gated(loader: &Loader, hidden: usize, inner: usize) -> Result<GatedMlp> {
-    let gate = loader.linear("gate_proj", hidden, inner, false)?;
-    let up = loader.linear("up_proj", hidden, inner, false)?;
-    Ok(GatedMlp::new(gate, up, loader.linear("down_proj", inner, hidden, false)?))
+    let weight = |name: &str, outputs, inputs| loader.at(name).weight("weight", &[outputs, inputs]);
+    let (gate, up) = (weight("gate_proj", inner, hidden)?, weight("up_proj", inner, hidden)?);
+    Ok(GatedMlp::new(gate, up, weight("down_proj", hidden, inner)?))
 }

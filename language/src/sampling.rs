@@ -211,11 +211,21 @@ impl Sampler {
                 draw(&candidates, uniform)
             }
         };
+        self.remember(id);
+        Ok(id)
+    }
+
+    /// Remembers a token that was not for it to choose.
+    pub fn remember(&mut self, id: u32) {
         self.history.push(id);
         if self.sampling.repetition_penalty.is_some() {
             self.seen.insert(id);
         }
-        Ok(id)
+    }
+
+    /// The most probable token by its logits `[vocab]`; the first of equals.
+    pub(crate) fn most_probable(logits: &[f32]) -> u32 {
+        argmax(logits)
     }
 
     /// The logits after repetition penalty and n-gram ban; what is banned has negative infinity.

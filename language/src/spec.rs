@@ -1,14 +1,17 @@
 //! What a decoder is made of: typed, and checked once.
 
 mod check;
+mod llama3;
 mod parameters;
+mod rotary;
 mod yarn;
 
+pub use llama3::Llama3Spec;
 pub use parameters::Parameters;
+pub use rotary::{RotaryScaling, RotarySpec};
 pub use yarn::YarnSpec;
 
-use crate::{Error, GroupRank, Groups, LanguageConfig, Result, RopeScaling, RouterSpec, Score};
-use seekvl_nn::{Pairs, Rotary};
+use crate::{Architecture, Error, GroupRank, Groups, LanguageConfig, Result, RouterSpec, Score};
 
 /// The architecture of a decoder. [`DecoderSpec::from_config`] makes one from a checkpoint's configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +36,9 @@ pub struct DecoderSpec {
     pub rms_eps: f32,
     /// Whether the output layer is the embedding table.
     pub tied_embeddings: bool,
+    /// Whether a layer after the last predicts one token further (multi-token prediction). It is no part of the decoder:
+    /// see [`Mtp`](crate::Mtp).
+    pub has_mtp: bool,
     /// Token that a prompt begins with.
     pub bos: Option<u32>,
     /// Tokens that end an answer.
@@ -74,30 +80,6 @@ pub enum AttentionSpec {
     },
 }
 
-/// The rotary embedding.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RotarySpec {
-    /// Numbers of each head that turn.
-    pub dim: usize,
-    /// Base of the frequencies.
-    pub theta: f64,
-    /// Which numbers turn together.
-    pub pairs: Pairs,
-    /// How the frequencies are stretched to a longer context.
-    pub yarn: Option<YarnSpec>,
-}
-
-impl RotarySpec {
-    pub(crate) fn build(&self) -> Rotary {
-        match self.yarn {
-            None => Rotary::new(self.dim, self.theta as f32, self.pairs),
-            Some(yarn) => {
-                Rotary::with_frequencies(yarn.frequencies(self.dim, self.theta), yarn.rotary_scale(), self.pairs)
-            }
-        }
-    }
-}
-
 /// The sparse feed-forward layers: a mixture of experts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SparseSpec {
@@ -131,6 +113,15 @@ impl DecoderSpec {
         if raw.hidden_act != "silu" {
             return Err(Error::config("hidden_act", &raw.hidden_act, "only silu is supported"));
         }
+        for (key, value) in [("mlp_bias", raw.mlp_bias), ("use_sliding_window", raw.use_sliding_window)] {
+            if value {
+                return Err(Error::config(key, value, "not supported"));
+            }
+        }
+        if raw.num_nextn_predict_layers > 1 {
+            let count = raw.num_nextn_predict_layers;
+            return Err(Error::config("num_nextn_predict_layers", count, "only one is supported"));
+        }
         let (attention, rotary) = if raw.use_mla { latent(raw)? } else { grouped(raw)? };
         let spec = Self {
             vocab_size: raw.vocab_size,
@@ -143,6 +134,7 @@ impl DecoderSpec {
             sparse: raw.n_routed_experts.map(|experts| sparse(raw, experts)).transpose()?,
             rms_eps: raw.rms_norm_eps as f32,
             tied_embeddings: raw.tie_word_embeddings,
+            has_mtp: raw.num_nextn_predict_layers > 0,
             bos: raw.bos_token_id,
             eos: raw.eos_token_id.as_ref().map(|ids| ids.to_vec()).unwrap_or_default(),
         };
@@ -162,23 +154,24 @@ impl DecoderSpec {
 }
 
 fn grouped(raw: &LanguageConfig) -> Result<(AttentionSpec, RotarySpec)> {
-    if let Some(scaling) = &raw.rope_scaling {
-        return Err(Error::config("rope_scaling", &scaling.method, "not supported without latent attention"));
-    }
     let heads = raw.num_attention_heads;
-    if heads == 0 || !raw.hidden_size.is_multiple_of(heads) {
-        let reason = format!("not a divisor of hidden_size, which is {}", raw.hidden_size);
-        return Err(Error::config("num_attention_heads", heads, reason));
-    }
-    let head_dim = raw.hidden_size / heads;
+    let head_dim = match raw.head_dim {
+        Some(head_dim) => head_dim,
+        None if heads > 0 && raw.hidden_size.is_multiple_of(heads) => raw.hidden_size / heads,
+        None => {
+            let reason = format!("not a divisor of hidden_size, which is {}", raw.hidden_size);
+            return Err(Error::config("num_attention_heads", heads, reason));
+        }
+    };
+    let is_qwen = raw.architecture == Architecture::Qwen2;
     let attention = AttentionSpec::Grouped {
         heads,
         kv_heads: raw.num_key_value_heads.unwrap_or(heads),
         head_dim,
-        input_bias: raw.attention_bias,
-        output_bias: raw.attention_bias,
+        input_bias: raw.attention_bias || is_qwen,
+        output_bias: raw.attention_bias && !is_qwen,
     };
-    Ok((attention, RotarySpec { dim: head_dim, theta: raw.rope_theta, pairs: Pairs::Halves, yarn: None }))
+    Ok((attention, RotarySpec::grouped(raw, head_dim)?))
 }
 
 fn latent(raw: &LanguageConfig) -> Result<(AttentionSpec, RotarySpec)> {
@@ -191,22 +184,7 @@ fn latent(raw: &LanguageConfig) -> Result<(AttentionSpec, RotarySpec)> {
         value_dim: raw.v_head_dim,
         bias: raw.attention_bias,
     };
-    let yarn = raw.rope_scaling.as_ref().map(stretched).transpose()?;
-    Ok((attention, RotarySpec { dim: raw.qk_rope_head_dim, theta: raw.rope_theta, pairs: Pairs::Interleaved, yarn }))
-}
-
-fn stretched(raw: &RopeScaling) -> Result<YarnSpec> {
-    if raw.method != "yarn" {
-        return Err(Error::config("rope_scaling.type", &raw.method, "only yarn is supported"));
-    }
-    Ok(YarnSpec {
-        factor: raw.factor,
-        original_positions: raw.original_max_position_embeddings,
-        beta_fast: raw.beta_fast,
-        beta_slow: raw.beta_slow,
-        mscale: raw.mscale,
-        mscale_all_dim: raw.mscale_all_dim,
-    })
+    Ok((attention, RotarySpec::latent(raw)?))
 }
 
 fn sparse(raw: &LanguageConfig, experts: usize) -> Result<SparseSpec> {
@@ -246,6 +224,6 @@ fn sparse(raw: &LanguageConfig, experts: usize) -> Result<SparseSpec> {
     })
 }
 
-fn required(key: &'static str, value: Option<usize>, by: &str) -> Result<usize> {
+fn required<T>(key: &'static str, value: Option<T>, by: &str) -> Result<T> {
     value.ok_or_else(|| Error::config(key, "null", format!("{by} needs a number")))
 }

@@ -23,6 +23,9 @@ pub struct Tokenizer {
     bos_id: Option<u32>,
     eos_id: Option<u32>,
     pad_id: Option<u32>,
+    /// Other ids that end an answer.
+    end_ids: Vec<u32>,
+    begins_with_bos: bool,
 }
 
 impl Tokenizer {
@@ -66,7 +69,20 @@ impl Tokenizer {
         config.add_tokens(&mut inner)?;
         let id = |token: &Option<Named>| token.as_ref().and_then(|token| inner.token_to_id(token.content()));
         let (bos_id, eos_id, pad_id) = (id(&config.bos_token), id(&config.eos_token), id(&config.pad_token));
-        Ok(Self { vocab_size: vocab_size(&inner), inner, bos_id, eos_id, pad_id })
+        let begins_with_bos = config.add_bos_token.unwrap_or_else(|| {
+            // What the post-processor puts before a text.
+            let empty = inner.encode_fast("", true);
+            empty.is_ok_and(|encoding| bos_id.is_some() && encoding.get_ids().first().copied() == bos_id)
+        });
+        let (vocab_size, end_ids) = (vocab_size(&inner), Vec::new());
+        Ok(Self { vocab_size, inner, bos_id, eos_id, pad_id, end_ids, begins_with_bos })
+    }
+
+    /// Names more ids that end an answer, as a checkpoint's `generation_config.json` does.
+    #[must_use]
+    pub fn with_end_ids(mut self, ids: impl IntoIterator<Item = u32>) -> Self {
+        self.end_ids.extend(ids);
+        self
     }
 
     /// Adds the tokens that DeepSeek-VL2's processor adds where a checkpoint lacks them: padding, `<image>`, grounding
@@ -172,6 +188,21 @@ impl Tokenizer {
         self.eos_id
     }
 
+    /// Whether an id ends an answer.
+    pub fn is_end(&self, id: u32) -> bool {
+        self.eos_id == Some(id) || self.end_ids.contains(&id)
+    }
+
+    /// The id that a text begins with where nothing else is said: that of begin-of-sentence, if the tokenizer adds it.
+    pub fn begin_id(&self) -> Option<u32> {
+        self.bos_id.filter(|_| self.begins_with_bos)
+    }
+
+    /// A token as it is written in the vocabulary; `None` for an id outside it.
+    pub fn token(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
+    }
+
     /// The id of padding, if the tokenizer's configuration names one.
     pub fn pad_id(&self) -> Option<u32> {
         self.pad_id
@@ -192,6 +223,7 @@ struct Config {
     unk_token: Option<Named>,
     pad_token: Option<Named>,
     additional_special_tokens: Option<Vec<Named>>,
+    add_bos_token: Option<bool>,
 }
 
 /// A token by its text, or an object that holds it.

@@ -29,6 +29,15 @@ impl Activation {
     }
 }
 
+impl From<Activation> for seekvl_kernels::Activation {
+    fn from(activation: Activation) -> Self {
+        match activation {
+            Activation::GeluTanh => Self::GeluTanh,
+            Activation::Gelu => Self::Gelu,
+        }
+    }
+}
+
 struct Elementwise(Activation);
 
 impl InplaceOp1 for Elementwise {

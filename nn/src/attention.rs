@@ -1,7 +1,8 @@
 //! Scaled dot-product attention.
 
 use crate::{Error, Result, host};
-use candle_core::{D, DType, Device, Tensor};
+use candle_core::{D, DType, Device, Tensor, WithDType};
+use half::bf16;
 use seekvl_kernels::{Attention, Cpu, Rows};
 
 pub use seekvl_kernels::Mask;
@@ -10,7 +11,8 @@ pub use seekvl_kernels::Mask;
 /// value_dim]`; result `[queries, heads, value_dim]`. `kv_heads` divides `heads`; query head `h` reads key head
 /// `h / (heads / kv_heads)`.
 ///
-/// On a CPU the rows of each tensor may lie at any distance (parts of a wider tensor need no copy).
+/// On a CPU the rows of each tensor may lie at any distance (parts of a wider tensor need no copy), and keys and values are
+/// `f32`, or `bf16` as [`round_rows`] makes them: then both products are of numbers in `bf16`.
 pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, scale: f32, mask: Mask) -> Result<Tensor> {
     if !q.device().is_cpu() {
         return attention_device(q, k, v, scale, mask);
@@ -21,32 +23,38 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, scale: f32, mask: Mask) -> 
         let [q, k, v] = [q, k, v].map(|x| x.dims().to_vec());
         return Err(Error::Attention { q, k, v });
     }
-    let shape = Attention { queries, keys, heads, kv_heads, key_dim, value_dim, scale, mask };
+    let a = Attention { queries, keys, heads, kv_heads, key_dim, value_dim, scale, mask };
     let mut out = vec![0f32; queries * heads * value_dim];
-    let (q, k, v) = (rows(q)?, rows(k)?, rows(v)?);
-    let (q_storage, q_layout) = q.storage_and_layout();
-    let (k_storage, k_layout) = k.storage_and_layout();
-    let (v_storage, v_layout) = v.storage_and_layout();
-    let part = |storage, layout: &candle_core::Layout| -> Result<_> {
-        let values = host::cpu(storage)?.as_slice::<f32>()?;
-        Ok((&values[layout.start_offset()..], layout.stride()[0]))
-    };
-    let (q_data, q_stride) = part(&q_storage, q_layout)?;
-    let (k_data, k_stride) = part(&k_storage, k_layout)?;
-    let (v_data, v_stride) = part(&v_storage, v_layout)?;
-    let q_rows = Rows { data: q_data, stride: q_stride };
-    let k_rows = Rows { data: k_data, stride: k_stride };
-    let v_rows = Rows { data: v_data, stride: v_stride };
-    seekvl_kernels::attention(Cpu::detect(), &shape, q_rows, k_rows, v_rows, &mut out);
+    with_rows(q, |q| match k.dtype() {
+        DType::BF16 => {
+            with_rows(k, |k| with_rows(v, |v| seekvl_kernels::attention_bf16(Cpu::detect(), &a, q, k, v, &mut out)))
+        }
+        _ => with_rows(k, |k| with_rows(v, |v| seekvl_kernels::attention(Cpu::detect(), &a, q, k, v, &mut out))),
+    })???;
     Ok(Tensor::from_vec(out, (queries, heads, value_dim), &Device::Cpu)?)
 }
 
-/// The tensor itself where its heads follow each other in a row, else a contiguous copy.
-fn rows(x: &Tensor) -> Result<Tensor> {
+/// Keys or values `[rows, heads, dim]` as [`attention`] takes them at its fastest: rounded to `bf16` on a CPU; on another
+/// device as they are.
+pub fn round_rows(x: &Tensor) -> Result<Tensor> {
+    if !x.device().is_cpu() {
+        return Ok(x.clone());
+    }
+    let (count, heads, dim) = x.dims3()?;
+    let mut rounded = vec![bf16::ZERO; count * heads * dim];
+    with_rows(x, |x| seekvl_kernels::round_rows(Cpu::detect(), x, heads * dim, &mut rounded))?;
+    Ok(Tensor::from_vec(rounded, (count, heads, dim), &Device::Cpu)?)
+}
+
+/// Runs `f` over the rows of a CPU tensor `[rows, heads, dim]`, copied only where its heads do not follow each other.
+fn with_rows<T: WithDType, R>(x: &Tensor, f: impl FnOnce(Rows<'_, T>) -> R) -> Result<R> {
     let (_, heads, dim) = x.dims3()?;
     let stride = x.stride();
     let dense = (dim == 1 || stride[2] == 1) && (heads == 1 || stride[1] == dim);
-    Ok(if dense { x.clone() } else { x.contiguous()? })
+    let x = if dense { x.clone() } else { x.contiguous()? };
+    let (storage, layout) = x.storage_and_layout();
+    let data = &host::cpu(&storage)?.as_slice::<T>()?[layout.start_offset()..];
+    Ok(f(Rows { data, stride: layout.stride()[0] }))
 }
 
 fn attention_device(q: &Tensor, k: &Tensor, v: &Tensor, scale: f32, mask: Mask) -> Result<Tensor> {
@@ -92,6 +100,21 @@ mod tests {
         let mask = Mask::Causal { first: 5 };
         let difference = (attention(&q, &k, &v, 0.5, mask)? - attention_device(&q, &k, &v, 0.5, mask)?)?;
         assert!(difference.abs()?.max_all()?.to_scalar::<f32>()? < 1e-5);
+        Ok(())
+    }
+
+    /// Each product's operands are off by at most a half unit in the 8th binary digit.
+    #[test]
+    fn bf16_is_close() -> Result<()> {
+        let cpu = &Device::Cpu;
+        let x = |heads: usize| Tensor::randn(0f32, 1f32, (150, heads, 24), cpu);
+        let (q, k, v) = (x(4)?, x(2)?, x(2)?);
+        for mask in [Mask::None, Mask::Causal { first: 0 }] {
+            let exact = attention(&q, &k, &v, 0.2, mask)?;
+            let rounded = attention(&q, &round_rows(&k)?, &round_rows(&v)?, 0.2, mask)?;
+            let difference = (exact - rounded)?.abs()?.max_all()?.to_scalar::<f32>()?;
+            assert!(difference > 0.0 && difference < 0.03, "{difference}");
+        }
         Ok(())
     }
 }

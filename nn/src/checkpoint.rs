@@ -21,6 +21,8 @@ pub struct Checkpoint {
 struct Shard {
     path: PathBuf,
     bytes: Bytes,
+    /// What `bytes` is, where it is a map.
+    map: Option<Arc<Mmap>>,
 }
 
 /// What a file says of one tensor.
@@ -54,7 +56,8 @@ impl Checkpoint {
     pub fn open(paths: &[PathBuf]) -> Result<Self> {
         let mut checkpoint = Self { shards: Vec::new(), tensors: BTreeMap::new() };
         for path in paths {
-            checkpoint.add(path, map(path)?)?;
+            let map = Arc::new(map(path)?);
+            checkpoint.add(path, map.clone(), Some(map))?;
         }
         Ok(checkpoint)
     }
@@ -65,11 +68,11 @@ impl Checkpoint {
     /// As [`Checkpoint::open`].
     pub fn from_bytes(name: &str, bytes: impl AsRef<[u8]> + Send + Sync + 'static) -> Result<Self> {
         let mut checkpoint = Self { shards: Vec::new(), tensors: BTreeMap::new() };
-        checkpoint.add(Path::new(name), Arc::new(bytes))?;
+        checkpoint.add(Path::new(name), Arc::new(bytes), None)?;
         Ok(checkpoint)
     }
 
-    fn add(&mut self, path: &Path, bytes: Bytes) -> Result<()> {
+    fn add(&mut self, path: &Path, bytes: Bytes, map: Option<Arc<Mmap>>) -> Result<()> {
         let data: &[u8] = (*bytes).as_ref();
         let (header, metadata) = SafeTensors::read_metadata(data).map_err(|source| Error::Format {
             path: path.into(),
@@ -90,7 +93,7 @@ impl Checkpoint {
                 return Err(Error::Duplicate { name, first, second: path.into() });
             }
         }
-        self.shards.push(Shard { path: path.into(), bytes });
+        self.shards.push(Shard { path: path.into(), bytes, map });
         Ok(())
     }
 
@@ -121,17 +124,34 @@ impl Checkpoint {
     pub(crate) fn data(&self, tensor: &StoredTensor) -> (Bytes, Range<usize>) {
         (self.shards[tensor.shard].bytes.clone(), tensor.range.clone())
     }
+
+    /// Gives back the pages that reading a mapped tensor has taken. Should it be read again, they come again.
+    pub(crate) fn release(&self, tensor: &StoredTensor) {
+        if let Some(map) = &self.shards[tensor.shard].map {
+            release(map, &tensor.range);
+        }
+    }
 }
 
+#[cfg(unix)]
+#[expect(unsafe_code, reason = "what happens to pages that are given back depends on the kind of map")]
+fn release(map: &Mmap, range: &Range<usize>) {
+    // SAFETY: the map is of a file and never written to, so what its pages hold is read from the file again.
+    // That the advice is not taken does no harm.
+    let _ = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, range.start, range.len()) };
+}
+
+#[cfg(not(unix))]
+fn release(_: &Mmap, _: &Range<usize>) {}
+
 #[expect(unsafe_code, reason = "mapping a file cannot be safe")]
-fn map(path: &Path) -> Result<Bytes> {
+fn map(path: &Path) -> Result<Mmap> {
     let open = |source| Error::Open { path: path.into(), source };
     let file = File::open(path).map_err(open)?;
     // SAFETY: the map is read-only and private to this process. Should another process change or cut the file while it
     // is mapped, reads see the change or raise a bus error; a checkpoint is not written to while a model runs from it,
     // which the documentation of `Model` asks of the user.
-    let map = unsafe { Mmap::map(&file) }.map_err(open)?;
-    Ok(Arc::new(map))
+    unsafe { Mmap::map(&file) }.map_err(open)
 }
 
 fn explain(error: &SafeTensorError) -> &'static str {

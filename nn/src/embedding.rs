@@ -2,7 +2,6 @@
 
 use crate::{Error, Result, Weight};
 use candle_core::{Device, Tensor};
-use seekvl_kernels::Elements;
 
 /// A table `[vocabulary, hidden]`.
 #[derive(Clone)]
@@ -25,17 +24,13 @@ impl Embedding {
         if let Some(&id) = ids.iter().find(|&&id| id as usize >= rows) {
             return Err(Error::Id { id, rows });
         }
-        let row = |id: &u32| *id as usize * hidden..(*id as usize + 1) * hidden;
-        let values: Vec<f32> = match self.table.matrix().map(|table| table.elements()) {
-            Some(Elements::F32(table)) => ids.iter().flat_map(|id| table[row(id)].iter().copied()).collect(),
-            Some(Elements::Bf16(table)) => {
-                ids.iter().flat_map(|id| table[row(id)].iter().map(|v| v.to_f32())).collect()
-            }
-            None => {
-                let Some(table) = self.table.tensor() else { unreachable!("a weight is on the CPU or on a device") };
-                return Ok(table.index_select(&Tensor::new(ids, table.device())?, 0)?);
-            }
-        };
+        if let Some(table) = self.table.tensor() {
+            return Ok(table.index_select(&Tensor::new(ids, table.device())?, 0)?);
+        }
+        let mut values = vec![0f32; ids.len() * hidden];
+        for (id, values) in ids.iter().zip(values.chunks_exact_mut(hidden.max(1))) {
+            self.table.read_row(*id as usize, values);
+        }
         Ok(Tensor::from_vec(values, (ids.len(), hidden), &Device::Cpu)?)
     }
 

@@ -1,5 +1,6 @@
 //! What can go wrong.
 
+use crate::Quantization;
 use safetensors::{Dtype, SafeTensorError};
 use std::path::PathBuf;
 
@@ -78,6 +79,9 @@ pub enum Error {
     /// F16 weights were asked for on a CPU.
     #[error("weights cannot be kept as f16 on a CPU; ask for f32 or bf16")]
     HalfOnCpu,
+    /// Quantised weights were asked for elsewhere than on a CPU.
+    #[error("weights can be quantised to {0} on a CPU only")]
+    QuantizedOnDevice(Quantization),
     /// An id outside a table.
     #[error("id {id} is outside the table of {rows} rows")]
     Id {

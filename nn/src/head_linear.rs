@@ -2,7 +2,6 @@
 
 use crate::{Result, Weight, host};
 use candle_core::{Device, Tensor};
-use seekvl_kernels::Cpu;
 
 /// A product of its own for each head: `y[t, h] = x[t, h] · weight[h]ᵀ`.
 #[derive(Clone)]
@@ -33,11 +32,10 @@ impl HeadLinear {
         let mut head_y = vec![0f32; tokens * outputs];
         host::with_slice(x, |x: &[f32]| {
             for (h, weight) in self.heads.iter().enumerate() {
-                let Some(matrix) = weight.matrix() else { unreachable!("all heads are on the CPU") };
                 for (to, from) in head_x.chunks_exact_mut(inputs).zip(x.chunks_exact(heads * inputs)) {
                     to.copy_from_slice(&from[h * inputs..][..inputs]);
                 }
-                seekvl_kernels::linear(Cpu::detect(), &head_x, matrix, None, &mut head_y);
+                weight.multiply(&head_x, None, &mut head_y);
                 for (from, to) in head_y.chunks_exact(outputs).zip(y.chunks_exact_mut(heads * outputs)) {
                     to[h * outputs..][..outputs].copy_from_slice(from);
                 }

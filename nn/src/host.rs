@@ -15,6 +15,14 @@ pub fn with_slice<T: WithDType, R>(tensor: &Tensor, f: impl FnOnce(&[T]) -> R) -
     Ok(f(&values[start..start + layout.shape().elem_count()]))
 }
 
+/// [`with_slice`] of a tensor that may be missing.
+pub(crate) fn with_slice_of<R>(tensor: Option<&Tensor>, f: impl FnOnce(Option<&[f32]>) -> R) -> Result<R> {
+    match tensor {
+        Some(tensor) => with_slice(tensor, |values| f(Some(values))),
+        None => Ok(f(None)),
+    }
+}
+
 /// The `f32` elements of a tensor on any device, row-major, converted where it is of another float type.
 pub fn to_vec(tensor: &Tensor) -> Result<Vec<f32>> {
     let tensor = tensor.to_dtype(candle_core::DType::F32)?.to_device(&Device::Cpu)?;

@@ -1,10 +1,13 @@
 //! Handing out the tensors of a checkpoint, strictly.
 
+use crate::fp8::BlockSize;
 use crate::weight::Data;
-use crate::{Checkpoint, Embedding, Error, LayerNorm, Linear, Result, RmsNorm, StoredTensor, Weight};
+use crate::{Checkpoint, Embedding, Error, LayerNorm, Linear, Quantization, Result, RmsNorm, StoredTensor, Weight};
 use candle_core::{DType, Device, Tensor};
 use half::{bf16, f16};
 use safetensors::Dtype;
+use seekvl_kernels::Cpu;
+use seekvl_kernels::quantized::{Format, Quantized};
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,8 +38,17 @@ struct Shared {
     checkpoint: Arc<Checkpoint>,
     device: Device,
     weights: WeightType,
+    quantization: Option<Quantization>,
+    /// Of matrices in 8 bits, where the checkpoint has some.
+    fp8_blocks: Option<BlockSize>,
     used: Mutex<BTreeSet<String>>,
 }
+
+/// What is added to the name of a matrix in 8 bits: the name of its scales.
+const SCALES: &str = "_scale_inv";
+
+/// Widens all elements of a tensor.
+type Widen = fn(&[u8], &mut [f32]);
 
 impl Loader {
     /// The root of a checkpoint's names.
@@ -47,8 +59,47 @@ impl Loader {
         if weights == WeightType::F16 && device.is_cpu() {
             return Err(Error::HalfOnCpu);
         }
-        let shared = Shared { checkpoint, device, weights, used: Mutex::default() };
+        let shared =
+            Shared { checkpoint, device, weights, quantization: None, fp8_blocks: None, used: Mutex::default() };
         Ok(Self { shared: Arc::new(shared), prefix: String::new() })
+    }
+
+    /// The same place, but matrices are rounded as they are loaded, those that [`Quantization::format`] says; the others
+    /// are kept as without it. Matrices are rounded by a few rows at a time: no more memory is used than for the result,
+    /// and pages of the file that were read for it are given back.
+    ///
+    /// # Errors
+    /// [`Error::QuantizedOnDevice`] if the tensors do not go to the CPU.
+    pub fn quantized(self, quantization: Quantization) -> Result<Self> {
+        if !self.device().is_cpu() {
+            return Err(Error::QuantizedOnDevice(quantization));
+        }
+        let Shared { checkpoint, device, weights, fp8_blocks, used, .. } = &*self.shared;
+        let shared = Shared {
+            checkpoint: checkpoint.clone(),
+            device: device.clone(),
+            weights: *weights,
+            quantization: Some(quantization),
+            fp8_blocks: *fp8_blocks,
+            used: Mutex::new(used.lock().unwrap_or_else(PoisonError::into_inner).clone()),
+        };
+        Ok(Self { shared: Arc::new(shared), prefix: self.prefix })
+    }
+
+    /// The same place, where matrices `NAME` of type F8_E4M3 are read too: they have a scale for each block in
+    /// `NAME_scale_inv`, and are kept as bf16 where they should be kept as they are stored.
+    #[must_use]
+    pub fn with_fp8_blocks(self, blocks: BlockSize) -> Self {
+        let Shared { checkpoint, device, weights, quantization, used, .. } = &*self.shared;
+        let shared = Shared {
+            checkpoint: checkpoint.clone(),
+            device: device.clone(),
+            weights: *weights,
+            quantization: *quantization,
+            fp8_blocks: Some(blocks),
+            used: Mutex::new(used.lock().unwrap_or_else(PoisonError::into_inner).clone()),
+        };
+        Self { shared: Arc::new(shared), prefix: self.prefix }
     }
 
     /// The place `part` below this one.
@@ -106,7 +157,7 @@ impl Loader {
     /// # Errors
     /// As [`Loader::tensor`].
     pub fn weight(&self, name: &str, shape: &[usize]) -> Result<Weight> {
-        self.weight_as(name, shape, self.shared.weights)
+        self.weight_as(name, shape, self.shared.weights, self.shared.quantization)
     }
 
     /// A matrix kept in `f32` whatever the others are.
@@ -114,12 +165,24 @@ impl Loader {
     /// # Errors
     /// As [`Loader::tensor`].
     pub fn weight_f32(&self, name: &str, shape: &[usize]) -> Result<Weight> {
-        self.weight_as(name, shape, WeightType::F32)
+        self.weight_as(name, shape, WeightType::F32, None)
     }
 
-    fn weight_as(&self, name: &str, shape: &[usize], kept: WeightType) -> Result<Weight> {
+    fn weight_as(
+        &self,
+        name: &str,
+        shape: &[usize],
+        kept: WeightType,
+        quantization: Option<Quantization>,
+    ) -> Result<Weight> {
+        if let Some(blocks) = self.shared.fp8_blocks.filter(|_| self.is_fp8(name)) {
+            return self.weight_of_fp8(name, shape, kept, quantization, blocks);
+        }
         let (name, stored) = self.take(name, shape)?;
         let (rows, cols) = (shape[0], shape[1..].iter().product());
+        if let Some(format) = quantization.and_then(|quantization| quantization.format(&name, cols)) {
+            return self.quantize(&name, &stored, format, (rows, cols));
+        }
         if !self.device().is_cpu() {
             let tensor = Tensor::from_vec(self.widen(&name, &stored)?, (rows, cols), &Device::Cpu)?;
             let dtype = if kept == WeightType::F32 { DType::F32 } else { self.activations(&stored) };
@@ -134,6 +197,58 @@ impl Loader {
                 Data::Bf16(self.widen(&name, &stored)?.into_iter().map(bf16::from_f32).collect())
             }
             _ => Data::F32(self.widen(&name, &stored)?.into()),
+        };
+        Ok(Weight::host(data, rows, cols))
+    }
+
+    fn is_fp8(&self, name: &str) -> bool {
+        self.shared.checkpoint.get(&self.full_name(name)).is_some_and(|stored| stored.dtype == Dtype::F8_E4M3)
+    }
+
+    /// A matrix in 8 bits, made numbers row by row.
+    fn weight_of_fp8(
+        &self,
+        name: &str,
+        shape: &[usize],
+        kept: WeightType,
+        quantization: Option<Quantization>,
+        blocks: BlockSize,
+    ) -> Result<Weight> {
+        let (full_name, stored) = self.take_any(name, shape)?;
+        let (rows, cols) = (shape[0], shape[1..].iter().product::<usize>());
+        let (scales_name, scales) = self.take(&format!("{name}{SCALES}"), &blocks.scales(rows, cols))?;
+        let scales = self.widen(&scales_name, &scales)?;
+        let (bytes, range) = self.shared.checkpoint.data(&stored);
+        let bytes = &(*bytes).as_ref()[range];
+        let widen = |row: usize, values: &mut [f32]| {
+            blocks.dequantize_row(row, &bytes[row * cols..][..cols], &scales, values);
+        };
+        if let Some(format) = quantization.and_then(|quantization| quantization.format(&full_name, cols)) {
+            return Ok(Weight::quantized(Quantized::quantize(Cpu::detect(), format, rows, cols, widen)));
+        }
+        let all = || {
+            let mut values = vec![0.0; rows * cols];
+            values.chunks_exact_mut(cols.max(1)).enumerate().for_each(|(row, values)| widen(row, values));
+            values
+        };
+        if !self.device().is_cpu() {
+            let dtype = match kept {
+                WeightType::F32 => DType::F32,
+                WeightType::F16 => DType::F16,
+                WeightType::AsStored | WeightType::Bf16 => DType::BF16,
+            };
+            let tensor = Tensor::from_vec(all(), (rows, cols), &Device::Cpu)?.to_dtype(dtype)?;
+            return Ok(Weight::device(tensor.to_device(self.device())?, rows, cols));
+        }
+        let data = if kept == WeightType::F32 {
+            Data::F32(all().into())
+        } else {
+            let (mut values, mut wide) = (Vec::with_capacity(rows * cols), vec![0.0; cols]);
+            for row in 0..rows {
+                widen(row, &mut wide);
+                values.extend(wide.iter().map(|&value| bf16::from_f32(value)));
+            }
+            Data::Bf16(values.into())
         };
         Ok(Weight::host(data, rows, cols))
     }
@@ -181,34 +296,70 @@ impl Loader {
         self.shared.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A tensor of a type that [`Loader::widen`] reads.
     fn take(&self, name: &str, shape: &[usize]) -> Result<(String, StoredTensor)> {
+        let (name, stored) = self.take_any(name, shape)?;
+        if !matches!(stored.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
+            let path = self.shared.checkpoint.path(&stored).into();
+            return Err(Error::UnsupportedType { path, dtype: stored.dtype, name });
+        }
+        Ok((name, stored))
+    }
+
+    fn take_any(&self, name: &str, shape: &[usize]) -> Result<(String, StoredTensor)> {
         let name = self.full_name(name);
         let checkpoint = &self.shared.checkpoint;
         let Some(stored) = checkpoint.get(&name) else {
             return Err(Error::Missing { name, files: checkpoint.files() });
         };
-        let path = || checkpoint.path(stored).into();
         if stored.shape != shape {
-            return Err(Error::Shape { path: path(), expected: shape.into(), found: stored.shape.clone(), name });
-        }
-        if !matches!(stored.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
-            return Err(Error::UnsupportedType { path: path(), dtype: stored.dtype, name });
+            let path = checkpoint.path(stored).into();
+            return Err(Error::Shape { path, expected: shape.into(), found: stored.shape.clone(), name });
         }
         self.used().insert(name.clone());
         Ok((name, stored.clone()))
     }
 
-    /// All elements as `f32`.
-    fn widen(&self, name: &str, stored: &StoredTensor) -> Result<Vec<f32>> {
+    fn quantize(
+        &self,
+        name: &str,
+        stored: &StoredTensor,
+        format: Format,
+        (rows, cols): (usize, usize),
+    ) -> Result<Weight> {
         let checkpoint = &self.shared.checkpoint;
         let (bytes, range) = checkpoint.data(stored);
         let bytes = &(*bytes).as_ref()[range];
-        let half = |from: fn([u8; 2]) -> f32| bytes.as_chunks().0.iter().map(|&pair| from(pair)).collect();
+        let widen = self.widener(name, stored)?;
+        let row = bytes.len() / rows.max(1);
+        let weight = Quantized::quantize(Cpu::detect(), format, rows, cols, |index, values| {
+            widen(&bytes[index * row..][..row], values);
+        });
+        checkpoint.release(stored);
+        Ok(Weight::quantized(weight))
+    }
+
+    /// All elements as `f32`.
+    fn widen(&self, name: &str, stored: &StoredTensor) -> Result<Vec<f32>> {
+        let (bytes, range) = self.shared.checkpoint.data(stored);
+        let mut values = vec![0.0; stored.elements()];
+        self.widener(name, stored)?(&(*bytes).as_ref()[range], &mut values);
+        Ok(values)
+    }
+
+    /// What turns a tensor's bytes into `f32`.
+    fn widener(&self, name: &str, stored: &StoredTensor) -> Result<Widen> {
+        fn each<const N: usize>(bytes: &[u8], values: &mut [f32], widen: fn([u8; N]) -> f32) {
+            values.iter_mut().zip(bytes.as_chunks().0).for_each(|(value, bytes)| *value = widen(*bytes));
+        }
         match stored.dtype {
-            Dtype::F32 => Ok(bytes.as_chunks().0.iter().map(|&quad| f32::from_le_bytes(quad)).collect()),
-            Dtype::F16 => Ok(half(|pair| f16::from_le_bytes(pair).to_f32())),
-            Dtype::BF16 => Ok(half(|pair| bf16::from_le_bytes(pair).to_f32())),
-            dtype => Err(Error::UnsupportedType { name: name.into(), path: checkpoint.path(stored).into(), dtype }),
+            Dtype::F32 => Ok(|bytes, values| each(bytes, values, f32::from_le_bytes)),
+            Dtype::F16 => Ok(|bytes, values| each(bytes, values, |pair| f16::from_le_bytes(pair).to_f32())),
+            Dtype::BF16 => Ok(|bytes, values| each(bytes, values, |pair| bf16::from_le_bytes(pair).to_f32())),
+            dtype => {
+                let path = self.shared.checkpoint.path(stored).into();
+                Err(Error::UnsupportedType { name: name.into(), path, dtype })
+            }
         }
     }
 

@@ -1,8 +1,10 @@
 //! Feed-forward layers.
 
 use crate::activation::silu_mul;
-use crate::{Activation, Linear, Result};
+use crate::{Activation, Linear, Result, Weight, host};
 use candle_core::Tensor;
+use seekvl_kernels::{Cpu, Matrix};
+use std::mem::discriminant;
 
 /// `fc2(activation(fc1(x)))`.
 #[derive(Clone)]
@@ -20,11 +22,17 @@ impl Mlp {
 
     /// `x`: `[.., inputs of fc1]`; result: `[.., outputs of fc2]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.fc2.forward(&self.activation.apply(self.fc1.forward(x)?)?)
+        self.fc2.forward(&self.fc1.forward_then(x, Some(self.activation), None)?)
+    }
+
+    /// `residual + forward(x)`.
+    pub fn forward_add(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
+        let inner = self.fc1.forward_then(x, Some(self.activation), None)?;
+        self.fc2.forward_then(&inner, None, Some(residual))
     }
 }
 
-/// `down(silu(gate(x)) · up(x))` (Shazeer 2020, SwiGLU).
+/// `down(silu(gate(x)) · up(x))` (Shazeer 2020, SwiGLU), without biases.
 #[derive(Clone)]
 pub struct GatedMlp {
     gate: Linear,
@@ -33,13 +41,37 @@ pub struct GatedMlp {
 }
 
 impl GatedMlp {
-    /// From its parts.
-    pub fn new(gate: Linear, up: Linear, down: Linear) -> Self {
+    /// From weights `[inner, hidden]`, `[inner, hidden]` and `[hidden, inner]`.
+    pub fn new(gate: Weight, up: Weight, down: Weight) -> Self {
+        let [gate, up, down] = [gate, up, down].map(|weight| Linear::new(weight, None));
         Self { gate, up, down }
     }
 
     /// `x`: `[.., hidden]`, and so is the result.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.down.forward(&silu_mul(self.gate.forward(x)?, &self.up.forward(x)?)?)
+        self.down.forward(&self.inner(x)?)
+    }
+
+    /// `residual + forward(x)`.
+    pub fn forward_add(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
+        self.down.forward_then(&self.inner(x)?, None, Some(residual))
+    }
+
+    /// Weights of gate and up, where a kernel takes both at once.
+    pub(crate) fn pair(&self) -> Option<(Matrix<'_>, Matrix<'_>)> {
+        let (gate, up) = (self.gate.weight().matrix()?, self.up.weight().matrix()?);
+        (discriminant(&gate.elements()) == discriminant(&up.elements())).then_some((gate, up))
+    }
+
+    /// The weight of down, if it is one of numbers on the CPU.
+    pub(crate) fn down(&self) -> Option<Matrix<'_>> {
+        self.down.weight().matrix()
+    }
+
+    fn inner(&self, x: &Tensor) -> Result<Tensor> {
+        if let Some((gate, up)) = self.pair() {
+            return host::map_rows(x, gate.rows(), |x, y| seekvl_kernels::linear_gated(Cpu::detect(), x, gate, up, y));
+        }
+        silu_mul(self.gate.forward(x)?, &self.up.forward(x)?)
     }
 }

@@ -33,6 +33,11 @@ impl Rotary {
         Self { inverse_frequencies, scale, pairs }
     }
 
+    /// Radians that each pair turns by from one position to the next, `dim / 2` of them.
+    pub fn frequencies(&self) -> &[f32] {
+        &self.inverse_frequencies
+    }
+
     /// Numbers that turn: twice the number of frequencies.
     pub fn dim(&self) -> usize {
         2 * self.inverse_frequencies.len()

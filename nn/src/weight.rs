@@ -4,6 +4,7 @@ use crate::checkpoint::Bytes;
 use crate::{Result, host};
 use candle_core::{DType, Tensor};
 use half::bf16;
+use seekvl_kernels::quantized::{Format, Quantized, linear_quantized};
 use seekvl_kernels::{Cpu, Elements, Matrix};
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,7 +19,15 @@ pub struct Weight {
 
 #[derive(Clone)]
 enum Place {
-    Host { data: Data, first: usize },
+    Host {
+        data: Data,
+        first: usize,
+    },
+    /// From row `first` on.
+    Quantized {
+        weight: Arc<Quantized>,
+        first: usize,
+    },
     Device(Tensor),
 }
 
@@ -52,6 +61,11 @@ impl Weight {
         Self { place: Place::Host { data, first: 0 }, rows, cols }
     }
 
+    pub(crate) fn quantized(weight: Quantized) -> Self {
+        let (rows, cols) = (weight.rows(), weight.cols());
+        Self { place: Place::Quantized { weight: Arc::new(weight), first: 0 }, rows, cols }
+    }
+
     pub(crate) fn device(tensor: Tensor, rows: usize, cols: usize) -> Self {
         Self { place: Place::Device(tensor), rows, cols }
     }
@@ -82,59 +96,99 @@ impl Weight {
     pub fn slice(&self, range: Range<usize>) -> Result<Self> {
         let place = match &self.place {
             Place::Host { data, first } => Place::Host { data: data.clone(), first: first + range.start },
+            Place::Quantized { weight, first } => {
+                Place::Quantized { weight: weight.clone(), first: first + range.start }
+            }
             Place::Device(tensor) => Place::Device(tensor.narrow(0, range.start, range.len())?),
         };
         Ok(Self { place, rows: range.len(), cols: self.cols })
     }
 
-    /// The transposed weight `[cols, rows]`, copied, in the same type.
+    /// The transposed weight `[cols, rows]`, copied, in the same type; a quantised weight becomes `f32`, since its blocks
+    /// lie along its rows.
     pub fn transposed(&self) -> Result<Self> {
-        let place = match self.matrix().map(|matrix| matrix.elements()) {
-            Some(Elements::F32(values)) => {
-                Place::Host { data: Data::F32(transpose(values, self.rows, self.cols).into()), first: 0 }
+        let data = match (&self.place, self.matrix().map(|matrix| matrix.elements())) {
+            (Place::Device(tensor), _) => {
+                let place = Place::Device(tensor.t()?.contiguous()?);
+                return Ok(Self { place, rows: self.cols, cols: self.rows });
             }
-            Some(Elements::Bf16(values)) => {
-                Place::Host { data: Data::Bf16(transpose(values, self.rows, self.cols).into()), first: 0 }
+            (_, Some(Elements::Bf16(values))) => Data::Bf16(transpose(values, self.rows, self.cols).into()),
+            (_, Some(Elements::F32(values))) => Data::F32(transpose(values, self.rows, self.cols).into()),
+            (_, None) => {
+                let mut values = vec![0.0; self.rows * self.cols];
+                for (row, values) in values.chunks_exact_mut(self.cols.max(1)).enumerate() {
+                    self.read_row(row, values);
+                }
+                Data::F32(transpose(&values, self.rows, self.cols).into())
             }
-            None => match &self.place {
-                Place::Device(tensor) => Place::Device(tensor.t()?.contiguous()?),
-                Place::Host { .. } => unreachable!("a host weight has a matrix"),
-            },
         };
-        Ok(Self { place, rows: self.cols, cols: self.rows })
+        Ok(Self::host(data, self.cols, self.rows))
     }
 
-    /// The numbers on the CPU, or `None` on a device.
+    /// The numbers on the CPU, or `None` where they are quantised or on a device.
     pub fn matrix(&self) -> Option<Matrix<'_>> {
         match &self.place {
             Place::Host { data, first } => {
                 let elements = data.elements(first * self.cols..(first + self.rows) * self.cols);
                 Some(Matrix::new(elements, self.rows, self.cols))
             }
-            Place::Device(_) => None,
+            Place::Quantized { .. } | Place::Device(_) => None,
+        }
+    }
+
+    /// The format that the weight is quantised to, if it is.
+    pub fn format(&self) -> Option<Format> {
+        match &self.place {
+            Place::Quantized { weight, .. } => Some(weight.format()),
+            Place::Host { .. } | Place::Device(_) => None,
+        }
+    }
+
+    /// One row of a weight on the CPU, as `f32`; nothing on a device.
+    ///
+    /// # Panics
+    /// If there is no such row, or `values` is not [`Self::cols`] long.
+    pub(crate) fn read_row(&self, row: usize, values: &mut [f32]) {
+        if let Place::Quantized { weight, first } = &self.place {
+            return weight.dequantize_row(first + row, values);
+        }
+        let range = row * self.cols..(row + 1) * self.cols;
+        match self.matrix().map(|matrix| matrix.elements()) {
+            Some(Elements::F32(all)) => values.copy_from_slice(&all[range]),
+            Some(Elements::Bf16(all)) => values.iter_mut().zip(&all[range]).for_each(|(to, from)| *to = from.to_f32()),
+            None => {}
+        }
+    }
+
+    /// `y = x · selfᵀ + bias` on the CPU, row-major: `x` is `[.., cols]`, `y` `[.., rows]`. Does nothing on a device.
+    pub(crate) fn multiply(&self, x: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+        let cpu = Cpu::detect();
+        match (&self.place, self.matrix()) {
+            (Place::Quantized { weight, first }, _) => {
+                linear_quantized(cpu, x, weight, *first..first + self.rows, bias, y);
+            }
+            (_, Some(matrix)) => seekvl_kernels::linear(cpu, x, matrix, bias, y),
+            (_, None) => {}
         }
     }
 
     /// The device tensor `[rows, cols]`, or `None` on the CPU.
     pub(crate) fn tensor(&self) -> Option<&Tensor> {
         match &self.place {
-            Place::Host { .. } => None,
+            Place::Host { .. } | Place::Quantized { .. } => None,
             Place::Device(tensor) => Some(tensor),
         }
     }
 
     /// `x · selfᵀ + bias`: `x` is `[.., cols]`, the result `[.., rows]`; `bias` is `[rows]`.
     pub fn apply(&self, x: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-        if let Some(matrix) = self.matrix() {
-            let product = |bias: Option<&[f32]>| {
-                host::map_rows(x, self.rows, |x, y| seekvl_kernels::linear(Cpu::detect(), x, matrix, bias, y))
-            };
+        let Some(weight) = self.tensor() else {
+            let product = |bias: Option<&[f32]>| host::map_rows(x, self.rows, |x, y| self.multiply(x, bias, y));
             return match bias {
                 Some(bias) => host::with_slice(bias, |bias| product(Some(bias)))?,
                 None => product(None),
             };
-        }
-        let Some(weight) = self.tensor() else { unreachable!("a weight is on the CPU or on a device") };
+        };
         let y = x.broadcast_matmul(&weight.t()?)?;
         Ok(match bias {
             Some(bias) => y.broadcast_add(bias)?,
@@ -142,10 +196,10 @@ impl Weight {
         })
     }
 
-    /// The type that the numbers are kept in.
+    /// The type that the numbers are kept in; for quantised weights `F32`, which they stand for.
     pub fn dtype(&self) -> DType {
         match &self.place {
-            Place::Host { data: Data::MappedF32(..) | Data::F32(_), .. } => DType::F32,
+            Place::Host { data: Data::MappedF32(..) | Data::F32(_), .. } | Place::Quantized { .. } => DType::F32,
             Place::Host { data: Data::MappedBf16(..) | Data::Bf16(_), .. } => DType::BF16,
             Place::Device(tensor) => tensor.dtype(),
         }

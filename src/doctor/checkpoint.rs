@@ -3,8 +3,10 @@
 use super::golden::{self, Golden, Request, Tensors, lossy_pictures};
 use super::set::sha256;
 use super::{DoctorOptions, LayerPart, Notebook, PartReport, Stage};
+use crate::config::is_known as is_known_type;
 use crate::conversation::{Conversation, Image};
-use crate::files::{ModelFiles, read_json};
+use crate::files::{self, CONFIG, ModelFiles, Wanted, read_json};
+use crate::model::Seen;
 use crate::processor::Prepared;
 use crate::{Error, Model, Result, TilingOptions};
 use seekvl_language::{
@@ -20,23 +22,34 @@ use std::sync::Arc;
 /// Whether this version runs the checkpoint's system.
 pub fn is_known(dir: &Path) -> Result<bool> {
     #[derive(Deserialize)]
+    struct Source {
+        model: Option<String>,
+    }
+    #[derive(Deserialize)]
     struct Kind {
         model_type: Option<String>,
     }
-    let kind: Kind = read_json(&dir.join("config.json"))?;
-    Ok(kind.model_type.as_deref() == Some("deepseek_vl_v2"))
+    if read_json::<Source>(&dir.join(golden::JSON))?.model.is_some() {
+        return Ok(true);
+    }
+    let kind: Kind = read_json(&dir.join(CONFIG))?;
+    Ok(kind.model_type.as_deref().is_some_and(is_known_type))
 }
 
 pub fn check(dir: &Path, options: &DoctorOptions) -> Result<PartReport> {
     let path = dir.join(golden::JSON);
     let golden: Golden = read_json(&path)?;
-    let files = ModelFiles::in_dir(dir)?;
-    let set = match files.dir.canonicalize().ok().as_deref().and_then(Path::parent) {
+    let other =
+        |id| Error::Reference { path: path.clone(), reason: format!("model {id:?} is not part of this program") };
+    let files = match &golden.model {
+        Some(id) => files::embedded(id, Wanted::Everything).ok_or_else(|| other(id))??,
+        None => ModelFiles::in_dir(dir)?,
+    };
+    let set = match dir.canonicalize().ok().as_deref().and_then(Path::parent) {
         Some(parent) => parent.to_owned(),
         None => dir.join(".."),
     };
-    let model =
-        Model::builder().weights(options.weights).device(options.device.clone()).load(&dir.to_string_lossy())?;
+    let model = Model::builder().weights(options.weights).device(options.device.clone()).load_files(&files)?;
     let mut doctor = Doctor {
         lossy: lossy_pictures(&set)?,
         set,
@@ -147,8 +160,10 @@ impl Doctor<'_> {
             let got: Vec<u8> = prepared.tiles.iter().flat_map(Tiles::as_bytes).copied().collect();
             self.notebook.same(Stage::Pixels, name, &got, expected);
         }
-        if let Some((expected, _)) = self.tensors.floats(&format!("{name}.pixel_values"))? {
-            let normalizer = self.model.processor().spec().tiling.normalizer();
+        if let Some((expected, _)) = self.tensors.floats(&format!("{name}.pixel_values"))?
+            && let Some(eyes) = &self.model.processor().spec().eyes
+        {
+            let normalizer = eyes.tiling.normalizer();
             let mut got = vec![0f32; expected.len()];
             let views = prepared.tiles.iter().flat_map(Tiles::views);
             for (view, planes) in
@@ -165,18 +180,18 @@ impl Doctor<'_> {
 
     /// Tower and projector; the sequence that the language model is given.
     fn see(&mut self, name: &str, prepared: &Prepared) -> Result<TokenSequence> {
-        let (eyes, spec) = (self.model.eyes(), self.model.processor().spec());
         let mut sequence = TokenSequence::new(prepared.prompt.ids.clone());
+        let Some(eyes) = self.model.eyes() else { return Ok(sequence) };
         let (mut features, mut tokens) = (Vec::new(), Vec::new());
         for (index, (tiles, slots)) in prepared.tiles.iter().zip(&prepared.prompt.images).enumerate() {
-            let patches = eyes.patches(tiles, tiles.len(), spec)?;
+            let patches = eyes.patches(tiles, tiles.len())?;
             let mut probe = SiglipCheck { doctor: self, name, is_first: index == 0, failure: None };
             let Some(seen) = eyes.siglip().forward(&patches, &mut probe)? else { return Err(Error::Cancelled) };
             if let Some(failure) = probe.failure {
                 return Err(failure);
             }
             let projected = eyes.projector().forward(&seen)?;
-            sequence.insert(slots.start, eyes.arrange(&projected, tiles.grid(), spec)?)?;
+            sequence.insert(slots.start, eyes.arrange(&projected, tiles.grid())?)?;
             features.extend(to_vec(&seen)?);
             tokens.extend(to_vec(&projected)?);
         }
@@ -253,9 +268,9 @@ impl Doctor<'_> {
         for (row, single) in rows.iter().enumerate() {
             let prepared = self.prepare(single)?;
             self.tokens(name, request, &prepared, row)?;
-            sequences.push(self.model.sequence(&prepared, &Cancel::new())?);
+            sequences.push(self.model.sequence(&prepared, &mut Seen::new(), &Cancel::new())?);
         }
-        let eos = self.model.processor().template().eos;
+        let eos = self.model.processor().tokenizer().eos_id().unwrap_or_default();
         let ids = self.generate(sequences, Sampling::greedy(), 0)?;
         for (row, (mut got, expected)) in ids.into_iter().zip(&request.greedy_ids).enumerate() {
             // Rows that are finished are filled up in the reference.
@@ -289,11 +304,25 @@ struct SiglipCheck<'a, 'm> {
 
 impl SiglipCheck<'_, '_> {
     fn check(&mut self, first: usize, stage: Stage, tensor: &str, x: &Tensor) {
-        if self.is_first && first == 0 {
-            let checked = to_vec(x).map_err(Error::from);
-            let checked = checked.and_then(|x| self.doctor.beginning(stage, self.name, tensor, &x));
+        if self.is_first {
+            let checked = self.compare(first, stage, tensor, x);
             self.failure = self.failure.take().or(checked.err());
         }
+    }
+
+    /// Views from `first` on, as far as the reference has them.
+    fn compare(&mut self, first: usize, stage: Stage, tensor: &str, x: &Tensor) -> Result<()> {
+        let (views, _, _) = x.dims3().map_err(seekvl_nn::Error::from)?;
+        let got = to_vec(x)?;
+        let Some((expected, _)) = self.doctor.tensors.floats(&format!("{}.{tensor}", self.name))? else {
+            return Ok(());
+        };
+        let start = first * (got.len() / views.max(1));
+        if let Some(expected) = expected.get(start..).filter(|rest| !rest.is_empty()) {
+            let both = got.len().min(expected.len());
+            self.doctor.notebook.values(stage, self.name, &got[..both], &expected[..both]);
+        }
+        Ok(())
     }
 }
 

@@ -16,6 +16,8 @@ pub const TENSORS: &str = "golden.safetensors";
 /// `golden.json`.
 #[derive(Deserialize)]
 pub struct Golden {
+    /// The id of the model, where it is part of this program and not in the directory.
+    pub model: Option<String>,
     pub new_tokens: usize,
     pub requests: BTreeMap<String, Request>,
     #[serde(default)]

@@ -56,12 +56,15 @@ impl WeightBytes {
     /// positions and routers become f32. The vision tower's pooling, which is never used, is never read.
     pub fn of(checkpoint: &Checkpoint, kept: WeightType) -> Self {
         let mut sum = Self::default();
-        for (name, tensor) in checkpoint.tensors().filter(|(name, _)| !name.starts_with("vision.attn_pool.")) {
+        let is_unused = |name: &str| name.starts_with("vision.attn_pool.") || name.ends_with(".weight_scale_inv");
+        for (name, tensor) in checkpoint.tensors().filter(|(name, _)| !is_unused(name)) {
             let is_matrix = tensor.shape.len() > 1 && !name.ends_with("pos_embed");
             let is_router = name.ends_with(".mlp.gate.weight");
             let wanted = match kept {
                 _ if !is_matrix || is_router => StoredDtype::F32,
-                WeightType::AsStored if tensor.dtype == StoredDtype::BF16 => StoredDtype::BF16,
+                WeightType::AsStored if matches!(tensor.dtype, StoredDtype::BF16 | StoredDtype::F8_E4M3) => {
+                    StoredDtype::BF16
+                }
                 WeightType::Bf16 => StoredDtype::BF16,
                 WeightType::AsStored | WeightType::F32 | WeightType::F16 => StoredDtype::F32,
             };
@@ -79,7 +82,9 @@ impl WeightBytes {
     /// published.
     pub fn assumed(spec: &ModelSpec, kept: WeightType) -> Self {
         let bytes = if kept == WeightType::F32 { F32 } else { BF16 };
-        Self { mapped: spec.parameters().total.saturating_mul(bytes), held: 0 }
+        let all = spec.parameters().total.saturating_mul(bytes);
+        // Those of 8 bits are not used as they are.
+        if spec.fp8_blocks.is_some() { Self { mapped: 0, held: all } } else { Self { mapped: all, held: 0 } }
     }
 
     /// All.
@@ -102,7 +107,7 @@ impl Memory {
         let image_tokens: u64 = images.iter().map(|image| image.tokens as u64).sum();
         let most_views = images.iter().map(views).max().unwrap_or(0);
         let most_pixels = images.iter().map(|image| u64::from(image.width) * u64::from(image.height)).max();
-        let tile = (spec.vision.image_size * spec.vision.image_size * 3) as u64;
+        let tile = spec.eyes.as_ref().map_or(0, |eyes| eyes.vision.image_size * eyes.vision.image_size * 3) as u64;
         let prompt = prompt_tokens.min(spec.language.max_positions);
         let chunk = if options.prefill_chunk == 0 { prompt } else { options.prefill_chunk.min(prompt) };
         let mut memory = Self {
@@ -110,7 +115,7 @@ impl Memory {
             tiles: images.iter().map(views).sum::<u64>() * tile,
             image_rows: image_tokens * hidden * F32,
             decoding: most_pixels.unwrap_or(0) * 2 * 3,
-            vision: vision(&spec.vision, &spec.projector, most_views),
+            vision: spec.eyes.as_ref().map_or(0, |eyes| vision(&eyes.vision, &eyes.projector, most_views)),
             cache: cache(&spec.language, prompt, chunk, max_new_tokens),
             language: language(&spec.language, chunk as u64),
             peak: 0,

@@ -2,11 +2,11 @@
 //! follows timm. Pre-norm blocks, learned positions, a final norm, all patches kept; the attention pooling that
 //! checkpoints carry is not used.
 
-use seekvl_nn::{Activation, LayerNorm, Linear, Loader, Mask, Mlp, Result, Tensor, attention};
+use seekvl_nn::{Activation, DType, LayerNorm, Linear, Loader, Mask, Mlp, Result, Tensor, attention, round_rows};
 
-/// Tiles that go through the tower together: enough to spread the cost of reading the weights, few enough to bound
-/// the memory of activations.
-pub const TILES_AT_ONCE: usize = 4;
+/// Tiles that go through the tower together. One has rows enough to spread the cost of reading the weights, and activations
+/// that a third-level cache holds.
+pub const TILES_AT_ONCE: usize = 1;
 
 /// The shape of a tower.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,13 +151,15 @@ impl Siglip {
             if probe.is_cancelled() {
                 return Ok(None);
             }
-            x = (&x + self.attend(block, &block.norm1.forward(&x)?)?)?;
-            x = (&x + block.mlp.forward(&block.norm2.forward(&x)?)?)?;
+            let attended = self.attend(block, &block.norm1.forward(&x)?)?;
+            x = block.out.forward_then(&attended, None, Some(&x))?;
+            x = block.mlp.forward_add(&block.norm2.forward(&x)?, &x)?;
             probe.block(first, i, &x);
         }
         self.norm.forward(&x).map(Some)
     }
 
+    /// What the heads of a block make of `x`, side by side.
     fn attend(&self, block: &Block, x: &Tensor) -> Result<Tensor> {
         let (tiles, patches, width) = x.dims3()?;
         let heads = self.spec.heads;
@@ -165,10 +167,14 @@ impl Siglip {
         let qkv = block.qkv.forward(x)?.reshape((tiles, patches, 3 * heads, width / heads))?;
         let one = |tile: usize| {
             let qkv = qkv.narrow(0, tile, 1)?.squeeze(0)?;
-            let part = |i: usize| qkv.narrow(1, i * heads, heads);
-            attention(&part(0)?, &part(1)?, &part(2)?, scale, Mask::None)
+            let mut keys_values = qkv.narrow(1, heads, 2 * heads)?;
+            if block.qkv.weight().dtype() == DType::BF16 {
+                keys_values = round_rows(&keys_values)?;
+            }
+            let (k, v) = (keys_values.narrow(1, 0, heads)?, keys_values.narrow(1, heads, heads)?);
+            attention(&qkv.narrow(1, 0, heads)?, &k, &v, scale, Mask::None)
         };
         let attended = Tensor::stack(&(0..tiles).map(one).collect::<Result<Vec<_>>>()?, 0)?;
-        block.out.forward(&attended.reshape((tiles, patches, width))?)
+        Ok(attended.reshape((tiles, patches, width))?)
     }
 }

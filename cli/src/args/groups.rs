@@ -23,7 +23,9 @@ pub struct SourceArgs {
 /// Which model, and how it is kept.
 #[derive(Debug, Args)]
 pub struct ModelArgs {
-    /// Hub id, such as deepseek-ai/deepseek-vl2-tiny, or directory.
+    /// nano (part of this program), hub id, such as deepseek-ai/deepseek-vl2-tiny, or directory [default: nano].
+    ///
+    /// A directory called nano is meant by ./nano.
     #[arg(short, long, value_name = "ID_OR_DIR", help_heading = MODEL)]
     pub model: Option<String>,
     #[command(flatten)]

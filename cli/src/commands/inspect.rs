@@ -24,21 +24,25 @@ pub fn run(args: InspectArgs) -> Result<Exit> {
 }
 
 fn describe(info: &ModelInfo) -> Table {
-    let (vision, projector, language) = (&info.vision, &info.projector, &info.language);
     let mut rows = table();
     let mut add = |name: &str, value: String| {
         rows.add_row(pair(name, value));
     };
     add("system", info.system.into());
-    add("directory", info.directory.display().to_string());
-    add("vision", format!("{} blocks of width {}, {} heads", vision.layers, vision.width, vision.heads));
-    let (tile, patch) = (vision.tile_size, vision.patch_size);
-    add("", format!("tiles of {tile} x {tile} pixels, patches of {patch} x {patch}, {} a tile", vision.patches));
-    add("", format!("an image has up to {} tiles and a view of the whole", vision.max_tiles));
-    add("projector", format!("{} patches to a token", projector.downsample * projector.downsample));
-    let (each, least) = (projector.tokens_per_view, projector.least_image_tokens);
-    add("", format!("{each} tokens a view, at least {least} an image"));
-    describe_language(language, &mut add);
+    let directory = info.directory.as_ref().map(|directory| directory.display().to_string());
+    add("directory", directory.unwrap_or_else(|| "none: it is part of this program".into()));
+    if let Some(vision) = &info.vision {
+        add("vision", format!("{} blocks of width {}, {} heads", vision.layers, vision.width, vision.heads));
+        let (tile, patch) = (vision.tile_size, vision.patch_size);
+        add("", format!("tiles of {tile} x {tile} pixels, patches of {patch} x {patch}, {} a tile", vision.patches));
+        add("", format!("an image has up to {} tiles and a view of the whole", vision.max_tiles));
+    }
+    if let Some(projector) = &info.projector {
+        add("projector", format!("{} patches to a token", projector.downsample * projector.downsample));
+        let (each, least) = (projector.tokens_per_view, projector.least_image_tokens);
+        add("", format!("{each} tokens a view, at least {least} an image"));
+    }
+    describe_language(&info.language, &mut add);
 
     let parameters = &info.parameters;
     add("parameters", format!("{} in total", HumanCount(parameters.total)));

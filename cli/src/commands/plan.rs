@@ -9,7 +9,7 @@ use crate::settings::Settings;
 use crate::table::{number, pair, table, titled};
 use indicatif::{BinaryBytes, HumanCount};
 use seekvl::plan::{Plan, WeightBytes};
-use seekvl::{Checkpoint, Conversation, Message, Processor};
+use seekvl::{Conversation, Message, Processor};
 use serde::Serialize;
 use std::io;
 
@@ -45,9 +45,9 @@ pub fn run(args: PlanArgs) -> Result<Exit> {
 
     let model = settings.model.resolve(&mut Bars::new(settings.output.quiet))?;
     let processor = Processor::read(&model)?;
-    let weights = match model.shards.as_slice() {
-        [] => WeightBytes::assumed(processor.spec(), settings.model.weights),
-        shards => WeightBytes::of(&Checkpoint::open(shards).map_err(seekvl::Error::from)?, settings.model.weights),
+    let weights = match model.shards.is_empty() {
+        true => WeightBytes::assumed(processor.spec(), settings.model.weights),
+        false => WeightBytes::of(&model.checkpoint()?, settings.model.weights),
     };
     let plan = Plan::with_sizes(&processor, &conversation, &sizes, &settings.options, weights)?;
 

@@ -1,5 +1,6 @@
 //! One answer as it grows: logits in, text out.
 
+use super::budget::Budget;
 use super::request::{FinishReason, GenerationOptions, Token};
 use crate::logprobs::LogProbs;
 use crate::repetition::RepetitionDetector;
@@ -16,6 +17,7 @@ pub(crate) struct Answer<'t> {
     repetition: Option<RepetitionDetector>,
     top_logprobs: Option<usize>,
     ignore_eos: bool,
+    budget: Option<Budget>,
     /// The most tokens, and why it ends there.
     limit: (usize, FinishReason),
     pub tokens: Vec<Token>,
@@ -39,6 +41,7 @@ impl<'t> Answer<'t> {
             repetition: options.repetition_guard.map(RepetitionDetector::new),
             top_logprobs: options.top_logprobs,
             ignore_eos: options.ignore_eos,
+            budget: options.thinking.map(Budget::new),
             limit,
             tokens: Vec::new(),
             text: String::new(),
@@ -48,12 +51,21 @@ impl<'t> Answer<'t> {
 
     /// Takes the logits of the next position; returns the token chosen and the text that is new.
     pub fn advance(&mut self, logits: &[f32]) -> Result<(Token, String)> {
-        let id = self.sampler.next(logits)?;
+        let id = match self.budget.as_mut().and_then(Budget::forced) {
+            Some(id) => {
+                self.sampler.remember(id);
+                id
+            }
+            None => self.sampler.next(logits)?,
+        };
+        if let Some(budget) = &mut self.budget {
+            budget.push(id);
+        }
         let logprobs = self.top_logprobs.map(|top| LogProbs::new(logits, id, top));
         let token = Token { id, logprobs };
         self.tokens.push(token.clone());
 
-        let is_eos = self.tokenizer.eos_id() == Some(id);
+        let is_eos = self.tokenizer.is_end(id);
         let piece = if is_eos { String::new() } else { self.stream.push(id) };
         let passed = self.stops.push(&piece);
         let mut delta = passed.text;
@@ -68,6 +80,11 @@ impl<'t> Answer<'t> {
             delta += &self.end(self.limit.1);
         }
         Ok((token, delta))
+    }
+
+    /// Tokens that may still come.
+    pub fn remaining(&self) -> usize {
+        self.limit.0.saturating_sub(self.tokens.len())
     }
 
     /// Ends the answer; returns the text that was held back.
@@ -87,8 +104,7 @@ impl<'t> Answer<'t> {
     fn cut(&mut self, keep: usize) {
         self.tokens.truncate(keep);
         let mut stream = self.tokenizer.stream(false);
-        let eos = self.tokenizer.eos_id();
-        let ids = self.tokens.iter().map(|token| token.id).filter(|&id| Some(id) != eos);
+        let ids = self.tokens.iter().map(|token| token.id).filter(|&id| !self.tokenizer.is_end(id));
         self.text = ids.map(|id| stream.push(id)).collect();
         self.finish = Some(FinishReason::Repetition);
     }

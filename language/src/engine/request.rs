@@ -22,6 +22,22 @@ pub struct GenerationOptions {
     pub repetition_guard: Option<RepetitionGuard>,
     /// Goes on after the end of sentence, which stays out of the text.
     pub ignore_eos: bool,
+    /// Ends the part of the answer in which the model thinks, when it has become too long.
+    pub thinking: Option<ThinkingBudget>,
+}
+
+/// The most tokens of the part of an answer in which a model thinks, which is at its beginning and ends with a tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ThinkingBudget {
+    /// The most tokens after the tag that begins it and before the one that ends it.
+    pub max_tokens: usize,
+    /// The ids of the tag that begins it; empty where the prompt has begun it already. An answer that begins otherwise
+    /// is not bounded.
+    pub start: Vec<u32>,
+    /// The ids of the tag that ends it.
+    pub end: Vec<u32>,
+    /// What the answer goes on with where the model has not ended it in time: the end tag, and what a model writes around it.
+    pub forced: Vec<u32>,
 }
 
 impl Default for GenerationOptions {
@@ -34,6 +50,7 @@ impl Default for GenerationOptions {
             top_logprobs: None,
             repetition_guard: Some(RepetitionGuard::default()),
             ignore_eos: false,
+            thinking: None,
         }
     }
 }
@@ -114,6 +131,8 @@ pub struct Completed {
     pub cached_tokens: usize,
     /// Where time went.
     pub timings: Timings,
+    /// How drafting went; nothing proposed where there was none.
+    pub drafts: Drafts,
     /// Keys and values of the first `cache.len()` positions of prompt and answer, for a request that goes on from them.
     /// Empty if the generation failed.
     pub cache: Cache,
@@ -124,6 +143,15 @@ impl Completed {
     pub fn ids(&self) -> Vec<u32> {
         self.tokens.iter().map(|token| token.id).collect()
     }
+}
+
+/// Tokens that were drafted by multi-token prediction, and verified by the model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Drafts {
+    /// Drafted.
+    pub proposed: usize,
+    /// Of these, those that the model chose as well.
+    pub accepted: usize,
 }
 
 /// Wall-clock time of the steps that a sequence took part in. The sequences of a batch share steps, so their times do

@@ -1,6 +1,6 @@
 //! Whether the numbers of a specification are possible and go together.
 
-use crate::{AttentionSpec, DecoderSpec, Error, GroupRank, Result, RouterSpec, YarnSpec};
+use crate::{AttentionSpec, DecoderSpec, Error, GroupRank, Llama3Spec, Result, RotaryScaling, RouterSpec, YarnSpec};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
@@ -26,8 +26,11 @@ impl DecoderSpec {
         self.attention.check()?;
         let theta = self.rotary.theta;
         ensure("rope_theta", theta, theta > 1.0 && (theta as f32).is_finite(), "not a number above 1")?;
-        if let Some(yarn) = &self.rotary.yarn {
-            yarn.check()?;
+        match &self.rotary.scaling {
+            None => {}
+            Some(RotaryScaling::Linear(factor)) => positive("rope_scaling.factor", *factor)?,
+            Some(RotaryScaling::Yarn(yarn)) => yarn.check()?,
+            Some(RotaryScaling::Llama3(llama)) => llama.check()?,
         }
         if let Some(sparse) = &self.sparse {
             within("moe_layer_freq", sparse.every, SIZES)?;
@@ -48,6 +51,7 @@ impl AttentionSpec {
         match *self {
             AttentionSpec::Grouped { heads, kv_heads, head_dim, .. } => {
                 within("num_attention_heads", heads, SIZES)?;
+                within("head_dim", head_dim, 0..=*SIZES.end())?;
                 let even = head_dim != 0 && head_dim.is_multiple_of(2);
                 ensure("num_attention_heads", heads, even, "leaves a head an odd width, which cannot be rotated")?;
                 let divides = kv_heads != 0 && heads.is_multiple_of(kv_heads);
@@ -74,12 +78,23 @@ impl YarnSpec {
             ("rope_scaling.beta_slow", self.beta_slow),
         ];
         for (key, value) in numbers {
-            ensure(key, value, value > 0.0 && (value as f32).is_finite(), "not a positive number")?;
+            positive(key, value)?;
         }
         for (key, value) in [("rope_scaling.mscale", self.mscale), ("rope_scaling.mscale_all_dim", self.mscale_all_dim)]
         {
             ensure(key, value, value >= 0.0 && (value as f32).is_finite(), "not a number from 0 up")?;
         }
+        within("rope_scaling.original_max_position_embeddings", self.original_positions, SIZES)
+    }
+}
+
+impl Llama3Spec {
+    fn check(&self) -> Result<()> {
+        positive("rope_scaling.factor", self.factor)?;
+        positive("rope_scaling.low_freq_factor", self.low_freq_factor)?;
+        let (low, high) = (self.low_freq_factor as f32, self.high_freq_factor as f32);
+        let key = "rope_scaling.high_freq_factor";
+        ensure(key, self.high_freq_factor, high.is_finite() && high > low, "not above low_freq_factor")?;
         within("rope_scaling.original_max_position_embeddings", self.original_positions, SIZES)
     }
 }
@@ -104,6 +119,10 @@ impl RouterSpec {
 fn within(key: &'static str, value: usize, range: RangeInclusive<usize>) -> Result<()> {
     let reason = || format!("not between {} and {}", range.start(), range.end());
     if range.contains(&value) { Ok(()) } else { Err(Error::config(key, value, reason())) }
+}
+
+fn positive(key: &'static str, value: f64) -> Result<()> {
+    ensure(key, value, value as f32 > 0.0 && (value as f32).is_finite(), "not a positive number")
 }
 
 fn ensure(key: &'static str, value: impl Display, holds: bool, reason: &str) -> Result<()> {

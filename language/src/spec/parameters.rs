@@ -26,10 +26,40 @@ impl DecoderSpec {
         Parameters { total: narrow(count.total), active: narrow(count.active) }
     }
 
+    /// How many weights the layer for multi-token prediction has, if there is one, beside the tables that it shares with
+    /// the decoder.
+    pub fn mtp_parameters(&self) -> u64 {
+        if !self.has_mtp {
+            return 0;
+        }
+        let hidden = self.hidden_size as u128;
+        let (feed_forward, _) = self.feed_forward(self.layers).parameters(hidden);
+        let layer = self.attention.parameters(hidden) + 2 * hidden + feed_forward;
+        // It joins a token and a state, each behind a norm, and ends in another.
+        u64::try_from(layer + 2 * hidden * hidden + 3 * hidden).unwrap_or(u64::MAX)
+    }
+
+    /// Numbers that multi-head attention with as many heads of the same widths would keep of each token, where this
+    /// decoder keeps [`DecoderSpec::cache_numbers_per_token`].
+    pub fn mha_numbers_per_token(&self) -> usize {
+        let layer = match self.attention {
+            AttentionSpec::Grouped { heads, head_dim, .. } => 2 * heads * head_dim,
+            AttentionSpec::Latent { heads, nope_dim, rope_dim, value_dim, .. } => {
+                heads * (nope_dim + rope_dim + value_dim)
+            }
+        };
+        self.layers * layer
+    }
+
+    /// Numbers that a cache holds for each token.
+    pub fn cache_numbers_per_token(&self) -> usize {
+        let (heads, width) = self.attention.cache_row();
+        self.layers * heads * width
+    }
+
     /// Bytes that a cache of `f32`, as on a CPU, holds for each token.
     pub fn cache_bytes_per_token(&self) -> usize {
-        let (heads, width) = self.attention.cache_row();
-        self.layers * heads * width * size_of::<f32>()
+        self.cache_numbers_per_token() * size_of::<f32>()
     }
 
     pub(crate) fn count_parameters(&self) -> Count {

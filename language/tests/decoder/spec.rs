@@ -181,7 +181,7 @@ fn bad_values_are_named() {
         (tiny(), "num_attention_heads", json!(256), "num_attention_heads is 256"),
         (tiny(), "num_key_value_heads", json!(3), "num_key_value_heads is 3"),
         (tiny(), "num_key_value_heads", json!(0), "num_key_value_heads is 0"),
-        (tiny(), "rope_scaling", json!({"type": "yarn", "factor": 4}), "rope_scaling is yarn"),
+        (tiny(), "rope_scaling", json!({"type": "yarn", "factor": 4}), "rope_scaling.type is yarn"),
     ];
     for (mut config, key, value, expected) in cases {
         config[key] = value.clone();

@@ -1,0 +1,110 @@
+//! The rotary embedding: its frequencies, and how they are stretched to a longer context.
+
+use super::{Llama3Spec, YarnSpec, required};
+use crate::{Error, LanguageConfig, Result, RopeScaling};
+use seekvl_nn::{Pairs, Rotary};
+
+/// The rotary embedding.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RotarySpec {
+    /// Numbers of each head that turn.
+    pub dim: usize,
+    /// Base of the frequencies.
+    pub theta: f64,
+    /// Which numbers turn together.
+    pub pairs: Pairs,
+    /// How the frequencies are stretched to a longer context, if they are.
+    pub scaling: Option<RotaryScaling>,
+}
+
+/// How rotary frequencies are stretched to a longer context.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum RotaryScaling {
+    /// All are divided by this.
+    Linear(f64),
+    /// As DeepSeek-V2 has it.
+    Yarn(YarnSpec),
+    /// As Llama 3.1 has it.
+    Llama3(Llama3Spec),
+}
+
+impl RotarySpec {
+    pub(crate) fn build(&self) -> Rotary {
+        let plain = || Rotary::new(self.dim, self.theta as f32, self.pairs);
+        let with = |frequencies, scale| Rotary::with_frequencies(frequencies, scale, self.pairs);
+        match self.scaling {
+            None => plain(),
+            Some(RotaryScaling::Linear(factor)) => {
+                let stretched = plain().frequencies().iter().map(|frequency| frequency / factor as f32).collect();
+                with(stretched, 1.0)
+            }
+            Some(RotaryScaling::Yarn(yarn)) => with(yarn.frequencies(self.dim, self.theta), yarn.rotary_scale()),
+            Some(RotaryScaling::Llama3(llama)) => {
+                with(plain().frequencies().iter().map(|&frequency| llama.stretch(frequency)).collect(), 1.0)
+            }
+        }
+    }
+
+    /// Factor on the softmax scale of latent attention.
+    pub(crate) fn softmax_scale(&self) -> f64 {
+        match self.scaling {
+            Some(RotaryScaling::Yarn(yarn)) => yarn.softmax_scale(),
+            _ => 1.0,
+        }
+    }
+
+    /// That of grouped attention with heads of width `dim`.
+    pub(super) fn grouped(raw: &LanguageConfig, dim: usize) -> Result<Self> {
+        let scaling = scaling(raw).map(|scaling| match scaling.method() {
+            Some("linear") => Ok(RotaryScaling::Linear(scaling.factor.unwrap_or(1.0))),
+            Some("llama3") => llama3(raw, scaling).map(RotaryScaling::Llama3),
+            other => Err(unknown(other, "with grouped attention, only linear and llama3 are supported")),
+        });
+        Ok(Self { dim, theta: theta(raw), pairs: Pairs::Halves, scaling: scaling.transpose()? })
+    }
+
+    /// That of latent attention.
+    pub(super) fn latent(raw: &LanguageConfig) -> Result<Self> {
+        let scaling = scaling(raw).map(|scaling| match scaling.method() {
+            Some("yarn") => Ok(RotaryScaling::Yarn(yarn(scaling))),
+            other => Err(unknown(other, "with latent attention, only yarn is supported")),
+        });
+        let pairs = Pairs::Interleaved;
+        Ok(Self { dim: raw.qk_rope_head_dim, theta: theta(raw), pairs, scaling: scaling.transpose()? })
+    }
+}
+
+fn scaling(raw: &LanguageConfig) -> Option<&RopeScaling> {
+    let scaling = raw.rope_parameters.as_ref().or(raw.rope_scaling.as_ref());
+    // `rope_parameters` always has a method, `rope_scaling` is left out where there is none.
+    scaling.filter(|scaling| scaling.method() != Some("default"))
+}
+
+fn theta(raw: &LanguageConfig) -> f64 {
+    raw.rope_parameters.as_ref().and_then(|parameters| parameters.rope_theta).unwrap_or(raw.rope_theta)
+}
+
+fn yarn(raw: &RopeScaling) -> YarnSpec {
+    YarnSpec {
+        factor: raw.factor.unwrap_or(1.0),
+        original_positions: raw.original_max_position_embeddings.unwrap_or(4096),
+        beta_fast: raw.beta_fast.unwrap_or(32.0),
+        beta_slow: raw.beta_slow.unwrap_or(1.0),
+        mscale: raw.mscale.unwrap_or(1.0),
+        mscale_all_dim: raw.mscale_all_dim.unwrap_or(0.0),
+    }
+}
+
+fn llama3(config: &LanguageConfig, raw: &RopeScaling) -> Result<Llama3Spec> {
+    let by = "rope_scaling of type llama3";
+    Ok(Llama3Spec {
+        factor: required("rope_scaling.factor", raw.factor, by)?,
+        original_positions: raw.original_max_position_embeddings.unwrap_or(config.max_position_embeddings),
+        low_freq_factor: required("rope_scaling.low_freq_factor", raw.low_freq_factor, by)?,
+        high_freq_factor: required("rope_scaling.high_freq_factor", raw.high_freq_factor, by)?,
+    })
+}
+
+fn unknown(method: Option<&str>, reason: &str) -> Error {
+    Error::config("rope_scaling.type", method.unwrap_or("missing"), reason)
+}
