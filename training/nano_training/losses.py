@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from .batch import Batch
-from .modeling.config import NanoConfig
-from .modeling.layers import Linear
+from .codes import CodeBook
 from .modeling.nano import Nano
 from .targets import CHARACTERS, IGNORED, NO_COLOUR, NO_KIND
 
@@ -18,41 +17,39 @@ COMMON = 0.2
 """Weight of patches that hold nothing, which are most."""
 
 
-class PatchHeads(nn.Module):
-    """Linear readings of the tower's features; training alone needs them."""
+EXACT = 0.3
+"""Weight of the squared distance to the codes, beside the cross-entropies."""
 
-    def __init__(self, config: NanoConfig) -> None:
-        super().__init__()
-        self.sizes = (2 * (CHARACTERS + 1), NO_KIND + 1, NO_COLOUR + 1, 4)
-        self.read = Linear(config.vision.width, sum(self.sizes))
-
-    def forward(self, features: Tensor) -> tuple[Tensor, ...]:
-        """Of features [.., width]: logits of characters [.., 2 * (CHARACTERS + 1)], kinds, colours; edges [.., 4]."""
-        return self.read(features).float().split(self.sizes, -1)
+EDGES = 1.0
+"""Weight of the squared distance to the codes of edges, which nothing else teaches."""
 
 
-def patch_loss(heads: PatchHeads, features: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-    """The loss of the patch targets, and figures to log."""
-    characters, kinds, colours, edges = heads(features)
-    characters = characters.unflatten(-1, (2, CHARACTERS + 1))
-    read = _balanced(characters, batch.characters, CHARACTERS)
-    kind = _balanced(kinds, batch.kinds, NO_KIND)
-    colour = _balanced(colours, batch.colours, NO_COLOUR)
-    known = ~batch.edges.isnan()
-    distance = functional.smooth_l1_loss(edges[known], batch.edges[known], beta=0.05, reduction="sum")
-    edge = distance / known.sum().clamp(min=1)
+def patch_loss(book: CodeBook, features: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+    """The loss of the tower's features [N, P, width] against the code book, and figures to log."""
+    characters, kinds, colours = book.logits(features)
+    loss = (
+        _balanced(characters, batch.characters, CHARACTERS)
+        + _balanced(kinds, batch.kinds, NO_KIND)
+        + 0.5 * _balanced(colours, batch.colours, NO_COLOUR)
+    )
+    codes, weights = book.exact(batch)
+    off = (features[..., : book.used].float() - codes).pow(2)
+    empty = (batch.kinds == NO_KIND) & (batch.characters == CHARACTERS).all(-1)
+    weights = weights * torch.where(empty, COMMON, 1.0)[..., None]
+    distance = (off * weights).sum() / weights.sum()
+    edge_off = off.split(book.sizes, -1)[4][~batch.edges[..., 0].isnan()]
+    edges = edge_off.sum() / max(1, edge_off.numel())
     printed = (batch.characters >= 0) & (batch.characters < CHARACTERS)
-    right = (characters.argmax(-1) == batch.characters)[printed].float().mean()
     things = (batch.kinds >= 0) & (batch.kinds < NO_KIND)
-    named = (kinds.argmax(-1) == batch.kinds)[things].float().mean()
-    coloured = (colours.argmax(-1) == batch.colours)[things].float().mean()
     figures = {
-        "characters": right,
-        "kinds": named,
-        "colours": coloured,
-        "edge": (edges - batch.edges)[known].abs().mean(),
+        "characters": (characters.argmax(-1) == batch.characters)[printed].float().mean(),
+        "kinds": (kinds.argmax(-1) == batch.kinds)[things].float().mean(),
+        "colours": (colours.argmax(-1) == batch.colours)[things].float().mean(),
+        # Of the plain coordinates, in tiles.
+        "edge": edge_off.unflatten(-1, (4, -1))[..., 0].sqrt().mean() / 4,
+        "distance": distance,
     }
-    return read + kind + 0.5 * colour + 4 * edge, {name: value.detach() for name, value in figures.items()}
+    return loss + EXACT * distance + EDGES * edges, {name: value.detach() for name, value in figures.items()}
 
 
 def _balanced(logits: Tensor, targets: Tensor, nothing: int) -> Tensor:

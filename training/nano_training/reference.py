@@ -37,20 +37,21 @@ class Recorder:
     def __init__(self, model: Nano) -> None:
         self.tensors: dict[str, Tensor] = {}
         hooks = [
-            *((f"vision_block.{i}", block, 1) for i, block in enumerate(model.vision.blocks)),
-            *((f"hidden.{i}", layer, KEPT_TOKENS) for i, layer in enumerate(model.language.model.layers)),
-            ("hidden.norm", model.language.model.norm, KEPT_TOKENS),
-            ("vision", model.vision, 1),
-            ("projector", model.projector, 1),
+            *((f"vision_block.{i}", block) for i, block in enumerate(model.vision.blocks)),
+            *((f"hidden.{i}", layer) for i, layer in enumerate(model.language.model.layers)),
+            ("hidden.norm", model.language.model.norm),
+            ("vision", model.vision),
+            ("projector", model.projector),
         ]
-        self.handles = [module.register_forward_hook(self._keep(name, rows)) for name, module, rows in hooks]
+        self.handles = [module.register_forward_hook(self._keep(name)) for name, module in hooks]
         for i, layer in enumerate(model.language.model.layers):
             if isinstance(layer.mlp, Moe):
                 self.handles.append(layer.mlp.gate.register_forward_hook(self._keep_routing(i)))
 
-    def _keep(self, name: str, rows: int) -> Any:
+    def _keep(self, name: str) -> Any:
         def hook(_module: object, _inputs: object, output: Tensor) -> None:
-            self.tensors.setdefault(name, output[:rows].clone())
+            first = output if output.ndim == 2 else output[0]
+            self.tensors.setdefault(name, first[None, :KEPT_TOKENS].clone())
 
         return hook
 
@@ -58,7 +59,7 @@ class Recorder:
         def hook(_module: Router, _inputs: object, output: tuple[Tensor, Tensor]) -> None:
             ids, order = output[0].sort(-1)
             self.tensors.setdefault(f"router.{layer}.ids", ids[None].clone())
-            self.tensors.setdefault(f"router.{layer}.weights", output[1].gather(-1, order)[None].clone())
+            self.tensors.setdefault(f"router.{layer}.weights", output[1].gather(-1, order)[None].contiguous())
 
         return hook
 
@@ -98,9 +99,6 @@ def request(
     hidden = run(model, visual, ids, slots)
     recorder.close()
     tensors = recorder.tensors
-    for name in list(tensors):
-        if name.startswith("hidden."):
-            tensors[name] = tensors[name][None]
     tensors["inputs_embeds"] = model.embed(torch.tensor(ids), visual, torch.tensor(slots))[None, :KEPT_TOKENS]
     tensors["tail_logits"] = model.language.lm_head(hidden[-KEPT_LOGITS:])[None]
     tensors["input_ids"] = torch.tensor([ids])

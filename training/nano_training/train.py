@@ -14,14 +14,16 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, distributed, nn
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from .batch import Batch, Encoded, collate, encode
+from .codes import CodeBook
 from .export import read_checkpoint
-from .losses import AnswerLoss, PatchHeads, answer_loss, patch_loss
+from .losses import AnswerLoss, answer_loss, patch_loss
 from .mixture import Mixture, sample
 from .modeling.config import NanoConfig
 from .modeling.nano import Nano
@@ -35,12 +37,18 @@ POOL = 64
 """Samples that are sorted by length before they are cut into batches."""
 
 
+Part = Literal["tower", "decoder", "all"]
+"""What learns: the tower to give the codes of patches, the decoder (with the projector) to answer from exact codes, or
+all together."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """How to train."""
 
     out: Path
     checkpoint: Path | None
+    tower: Path | None
     tokenizer: Path
     mixture: Mixture
     minutes: float
@@ -52,8 +60,7 @@ class Settings:
     most_tokens: int
     most_views: int
     questions: int
-    apart: bool
-    answers: bool
+    part: Part
     patches: float
     threads: int
     workers: int
@@ -111,28 +118,34 @@ class Trainer:
         self.rank, self.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
         torch.manual_seed(1)
         self.model = Nano(self.config).to(settings.device)
-        self.heads = PatchHeads(self.config).to(settings.device)
+        self.book = CodeBook(self.config).to(settings.device)
         matrices, others = split_parameters(self.model)
         self.optimisers: list[torch.optim.Optimizer] = [
             torch.optim.Muon(matrices, lr=settings.rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
-            torch.optim.AdamW(
-                [*others, *self.heads.parameters()], lr=settings.rate, betas=(0.9, 0.98), weight_decay=0.0
-            ),
+            torch.optim.AdamW(others, lr=settings.rate, betas=(0.9, 0.98), weight_decay=0.0),
         ]
-        self.parameters = [*matrices, *others, *self.heads.parameters()]
+        self.parameters = [*matrices, *others]
         self.step, self.seen, self.next_seed, self.trained_seconds = 0, 0, 0, 0.0
         self.asked_to_stop = False
         signal.signal(signal.SIGTERM, self.stop)
         if (settings.out / "state.000").exists():
             self.load()
-        elif settings.checkpoint is not None:
-            self.model.load_state_dict(read_checkpoint(settings.checkpoint))
+        else:
+            self.begin()
+
+    def begin(self) -> None:
+        """Takes the weights that training begins with."""
+        if self.settings.checkpoint is not None:
+            self.model.load_state_dict(read_checkpoint(self.settings.checkpoint))
+        if self.settings.tower is not None:
+            tensors = read_checkpoint(self.settings.tower)
+            tower = {name: value for name, value in tensors.items() if name.startswith("vision.")}
+            self.model.load_state_dict(tower, strict=False)
 
     def load(self) -> None:
         """Goes on from the state in the output folder."""
         state = torch.load(read_pieces(self.settings.out / "state"), map_location=self.settings.device)
         self.model.load_state_dict(state["model"])
-        self.heads.load_state_dict(state["heads"])
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
         self.step, self.seen, self.next_seed = state["step"], state["seen"], state["next_seed"]
@@ -142,7 +155,6 @@ class Trainer:
         """Writes the state; the next run takes seeds that this one has not used."""
         state = {
             "model": self.model.state_dict(),
-            "heads": self.heads.state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             "step": self.step,
             "seen": self.seen,
@@ -153,15 +165,19 @@ class Trainer:
 
     def update(self, batch: Batch, scale: float) -> tuple[dict[str, Tensor], AnswerLoss | None]:
         """One step; figures to log, and how the answers did."""
-        dtype = self.settings.dtype
-        pixels = (batch.pixels.permute(0, 3, 1, 2).to(dtype) / 127.5 - 1).contiguous()
-        features = self.model.vision(pixels)
-        loss, figures = patch_loss(self.heads, features, batch)
-        figures["patches"] = loss.detach()
-        loss = loss * self.settings.patches
+        part, dtype = self.settings.part, self.settings.dtype
+        if part == "decoder":
+            features = self.book.features(batch).to(dtype)
+            loss, figures = torch.zeros((), device=features.device), {}
+        else:
+            pixels = (batch.pixels.permute(0, 3, 1, 2).to(dtype) / 127.5 - 1).contiguous()
+            features = self.model.vision(pixels)
+            loss, figures = patch_loss(self.book, features, batch)
+            figures["patches"] = loss.detach()
+            loss = loss * self.settings.patches
         answers = None
-        if self.settings.answers:
-            answers = answer_loss(self.model, features.detach() if self.settings.apart else features, batch)
+        if part != "tower":
+            answers = answer_loss(self.model, features, batch)
             figures["answers"] = answers.value.detach()
             loss = loss + answers.value
         for optimiser in self.optimisers:
@@ -287,6 +303,8 @@ def arguments() -> Settings:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the state and the log")
     parser.add_argument("--from", type=Path, dest="checkpoint", help="exported checkpoint to begin with")
+    parser.add_argument("--tower-from", type=Path, dest="tower", help="exported checkpoint to take the tower of")
+    parser.add_argument("--part", choices=get_args(Part), default="all", help="what learns (see `Part`)")
     parser.add_argument("--tokenizer", type=Path, required=True, help="tokenizer.json")
     parser.add_argument("--mixture", default="", help="weights of the kinds of samples: scene=2,line=1")
     parser.add_argument("--minutes", type=float, default=60)
@@ -299,8 +317,6 @@ def arguments() -> Settings:
     parser.add_argument("--most-views", type=int, default=64, help="samples with more are left out")
     parser.add_argument("--questions", type=int, default=10, help="most of one sample")
     parser.add_argument("--patches", type=float, default=0.3, help="weight of the patch targets")
-    parser.add_argument("--no-answers", action="store_true", help="train the vision tower alone")
-    parser.add_argument("--apart", action="store_true", help="the vision tower learns from the patches alone")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--workers", type=int, default=0, help="processes that generate")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -310,6 +326,7 @@ def arguments() -> Settings:
     return Settings(
         out=given.out,
         checkpoint=given.checkpoint,
+        tower=given.tower,
         tokenizer=given.tokenizer,
         mixture=Mixture.parse(given.mixture),
         minutes=given.minutes,
@@ -321,8 +338,7 @@ def arguments() -> Settings:
         most_tokens=given.most_tokens,
         most_views=given.most_views,
         questions=given.questions,
-        apart=given.apart,
-        answers=not given.no_answers,
+        part=given.part,
         patches=given.patches,
         threads=given.threads,
         workers=given.workers,

@@ -14,7 +14,7 @@ class VisionConfig:
     width: int = 192
     layers: int = 5
     heads: int = 4
-    mlp_ratio: float = 4.0
+    mlp_ratio: float = 3.5
 
     @property
     def grid(self) -> int:
@@ -31,7 +31,7 @@ class LanguageConfig:
     intermediate_size: int = 384
     num_hidden_layers: int = 5
     num_attention_heads: int = 4
-    kv_lora_rank: int = 64
+    kv_lora_rank: int = 128
     qk_nope_head_dim: int = 32
     qk_rope_head_dim: int = 16
     v_head_dim: int = 48

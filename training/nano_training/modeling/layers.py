@@ -62,5 +62,5 @@ def attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = N
     """
     if query.device.type != "cpu":
         return functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
-    scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
+    scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
     return (scores if bias is None else scores + bias).softmax(-1) @ value

@@ -68,6 +68,9 @@ def rows(x: Tensor, index: Tensor) -> Tensor:
 GROUP = 48
 """Most questions that attend together; they are sorted by length."""
 
+LONGER = 1.25
+"""How much longer than the shortest of its group a question may be, beside eight tokens: all are padded to the longest."""
+
 
 def pack(pictures: list[int], questions: list[tuple[int, int]]) -> Packing:
     """The packing of samples in this order in the row: for each of `pictures` its number of tokens, then its questions.
@@ -87,9 +90,8 @@ def pack(pictures: list[int], questions: list[tuple[int, int]]) -> Packing:
             question_starts[number] = place
             place += questions[number][1]
     picture_index = _ranges(starts, pictures, place)
-    groups, order = [], sorted(range(len(questions)), key=lambda number: questions[number][1])
-    for first in range(0, len(order), GROUP):
-        chosen = order[first : first + GROUP]
+    groups = []
+    for chosen in _alike([length for _, length in questions]):
         lengths = [questions[number][1] for number in chosen]
         index = _ranges([question_starts[number] for number in chosen], lengths, place)
         owner_of = torch.tensor([questions[number][0] for number in chosen])
@@ -101,6 +103,18 @@ def pack(pictures: list[int], questions: list[tuple[int, int]]) -> Packing:
     back = torch.empty(place + 1, dtype=torch.long)
     back[laid] = torch.arange(len(laid))
     return Packing(place, picture_index, groups, back[:place])
+
+
+def _alike(lengths: list[int]) -> list[list[int]]:
+    """Numbers of questions in groups of similar length, shortest first."""
+    groups: list[list[int]] = []
+    shortest = 0
+    for number in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if not groups or len(groups[-1]) == GROUP or lengths[number] > LONGER * shortest + 8:
+            groups.append([])
+            shortest = lengths[number]
+        groups[-1].append(number)
+    return groups
 
 
 def _ranges(starts: list[int], lengths: list[int], padding: int) -> Tensor:
