@@ -1,0 +1,183 @@
+"""Models whose methods are awaited. The work is done on other threads, and the event loop goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Literal, overload
+
+from seekvl import _core, _messages
+from seekvl._config import CallOptions, GenerationConfig, ImageConfig, resolve
+from seekvl._images import Images
+from seekvl._messages import Messages, Request
+from seekvl._model import NANO, Model
+from seekvl._progress import Progress
+from seekvl._results import Answer, Plan
+from seekvl._stream import AsyncStream, wait
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from seekvl._raw import Dialogue
+
+
+class AsyncModel:
+    """A model with the methods of `Model`, to be awaited. With `stream=True` they give an `AsyncStream`.
+
+    A task that is cancelled while it waits ends the work before its next token.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    @classmethod
+    async def from_pretrained(
+        cls,
+        model: str | os.PathLike[str] = NANO,
+        *,
+        dtype: object = "auto",
+        device: str = "cpu",
+        quantization: str | None = None,
+        revision: str | None = None,
+        local_files_only: bool = False,
+        progress: bool | Progress = True,
+    ) -> AsyncModel:
+        """See `Model.from_pretrained`."""
+        loaded = await asyncio.to_thread(
+            Model.from_pretrained,
+            model,
+            dtype=dtype,
+            device=device,
+            quantization=quantization,
+            revision=revision,
+            local_files_only=local_files_only,
+            progress=progress,
+        )
+        return cls(loaded)
+
+    def __repr__(self) -> str:
+        return f"{self._model!r}.aio"
+
+    @overload
+    async def ask(
+        self,
+        image: Images,
+        question: str,
+        *,
+        system: str | None = ...,
+        stream: Literal[False] = ...,
+        **options: Unpack[CallOptions],
+    ) -> Answer: ...
+    @overload
+    async def ask(
+        self,
+        image: Images,
+        question: str,
+        *,
+        system: str | None = ...,
+        stream: Literal[True],
+        **options: Unpack[CallOptions],
+    ) -> AsyncStream: ...
+    async def ask(
+        self,
+        image: Images,
+        question: str,
+        *,
+        system: str | None = None,
+        stream: bool = False,
+        **options: Unpack[CallOptions],
+    ) -> Answer | AsyncStream:
+        """See `Model.ask`."""
+        config, images = resolve(options)
+        return await self._answer(lambda: _messages.question(question, image, system, images), config, images, stream)
+
+    @overload
+    async def ocr(self, image: Images, *, stream: Literal[False] = ..., **options: Unpack[CallOptions]) -> Answer: ...
+    @overload
+    async def ocr(self, image: Images, *, stream: Literal[True], **options: Unpack[CallOptions]) -> AsyncStream: ...
+    async def ocr(self, image: Images, *, stream: bool = False, **options: Unpack[CallOptions]) -> Answer | AsyncStream:
+        """See `Model.ocr`."""
+        config, images = resolve(options)
+        prompt = _core.OCR_PROMPT
+        return await self._answer(lambda: _messages.question(prompt, image, None, images), config, images, stream)
+
+    @overload
+    async def ground(
+        self, image: Images, description: str, *, stream: Literal[False] = ..., **options: Unpack[CallOptions]
+    ) -> Answer: ...
+    @overload
+    async def ground(
+        self, image: Images, description: str, *, stream: Literal[True], **options: Unpack[CallOptions]
+    ) -> AsyncStream: ...
+    async def ground(
+        self, image: Images, description: str, *, stream: bool = False, **options: Unpack[CallOptions]
+    ) -> Answer | AsyncStream:
+        """See `Model.ground`."""
+        config, images = resolve(options, logprobs=0)
+        prompt = _core.ground_prompt(description)
+        return await self._answer(lambda: _messages.question(prompt, image, None, images), config, images, stream)
+
+    @overload
+    async def generate(
+        self,
+        prompt: str,
+        images: Images = ...,
+        *,
+        system: str | None = ...,
+        stream: Literal[False] = ...,
+        **options: Unpack[CallOptions],
+    ) -> Answer: ...
+    @overload
+    async def generate(
+        self,
+        prompt: str,
+        images: Images = ...,
+        *,
+        system: str | None = ...,
+        stream: Literal[True],
+        **options: Unpack[CallOptions],
+    ) -> AsyncStream: ...
+    async def generate(
+        self,
+        prompt: str,
+        images: Images = None,
+        *,
+        system: str | None = None,
+        stream: bool = False,
+        **options: Unpack[CallOptions],
+    ) -> Answer | AsyncStream:
+        """See `Model.generate`."""
+        config, image_config = resolve(options)
+        dialogue = lambda: _messages.written_out(prompt, images, system, image_config)  # noqa: E731
+        return await self._answer(dialogue, config, image_config, stream)
+
+    @overload
+    async def chat(
+        self, messages: Messages, *, stream: Literal[False] = ..., **options: Unpack[CallOptions]
+    ) -> Answer: ...
+    @overload
+    async def chat(
+        self, messages: Messages, *, stream: Literal[True], **options: Unpack[CallOptions]
+    ) -> AsyncStream: ...
+    async def chat(
+        self, messages: Messages, *, stream: bool = False, **options: Unpack[CallOptions]
+    ) -> Answer | AsyncStream:
+        """See `Model.chat`."""
+        config, images = resolve(options)
+        return await self._answer(lambda: _messages.conversation(messages, images), config, images, stream)
+
+    async def batch(self, requests: Iterable[Request], **options: Unpack[CallOptions]) -> list[Answer]:
+        """See `Model.batch`. It goes on in the background when the task is cancelled."""
+        return await asyncio.to_thread(lambda: self._model.batch(requests, **options))
+
+    async def plan(self, image: Images, question: str = "", **options: Unpack[CallOptions]) -> Plan:
+        """See `Model.plan`."""
+        return await asyncio.to_thread(lambda: self._model.plan(image, question, **options))
+
+    async def _answer(
+        self, dialogue: Callable[[], Dialogue], config: GenerationConfig, images: ImageConfig, stream: bool
+    ) -> Answer | AsyncStream:
+        # Copying pixels takes time, too.
+        pending = await asyncio.to_thread(lambda: self._model._start(dialogue(), config, images, stream))
+        return AsyncStream(pending) if stream else await wait(pending)

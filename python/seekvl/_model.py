@@ -1,0 +1,421 @@
+"""Models."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from seekvl import _core, _messages
+from seekvl._config import CallOptions, GenerationConfig, ImageConfig, core_options, resolve
+from seekvl._images import ImageLike, Images, as_image
+from seekvl._messages import Messages, Request
+from seekvl._numpy import from_core
+from seekvl._progress import Progress, reporter
+from seekvl._results import Answer, Plan
+from seekvl.errors import OptionError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from typing_extensions import Unpack
+
+    from seekvl._aio import AsyncModel
+    from seekvl._raw import Dialogue
+    from seekvl._stream import Pending, Stream
+
+#: The tiny model that is part of this package.
+NANO = "nano"
+
+_DTYPES = {
+    "f32": "float32",
+    "float": "float32",
+    "bf16": "bfloat16",
+    "f16": "float16",
+    "half": "float16",
+    "None": "auto",
+}
+
+
+class Model:
+    """A DeepSeek-VL2 model, ready to answer. It never changes, so any number of threads may share one.
+
+    Weights are mapped from their files, not read into memory; the files must stay as they are while the model is in
+    use. Work is done without holding the interpreter, and Ctrl-C ends it within a token.
+
+    A model is pickled by reference: what comes out at the other end is loaded there, from the same place. Processes
+    that are forked after seekvl was used get a `ForkError`; start them with the method "spawn", or load models in them.
+    """
+
+    def __init__(self, core: _core.Model, reference: dict[str, Any]) -> None:
+        """Not to be called: use `Model.from_pretrained` or `seekvl.load`."""
+        self._core = core
+        self._reference = reference
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model: str | os.PathLike[str] = NANO,
+        *,
+        dtype: object = "auto",
+        device: str = "cpu",
+        quantization: str | None = None,
+        revision: str | None = None,
+        local_files_only: bool = False,
+        progress: bool | Progress = True,
+    ) -> Model:
+        """Loads a model.
+
+        Args:
+            model: `"nano"`, which is part of this package; the path of a directory in the layout of the Hugging Face
+                hub (one called nano as `"./nano"`); or an id on the hub, `"owner/name"` or `"owner/name@revision"`,
+                which is downloaded once into the standard cache.
+            dtype: The type that weights are kept in: `"auto"` (as they are stored), `"float32"` or `"bfloat16"`.
+            device: `"cpu"`; `"cuda"` and `"metal"` only in builds that have them.
+            quantization: `None`.
+            revision: A branch, tag or commit on the hub.
+            local_files_only: Take only files that are on this machine.
+            progress: Show downloads on standard error where somebody may read it; or a function that is called with a
+                file's name, its bytes, and how many of them are there.
+
+        Raises:
+            ModelNotFoundError: There is no such model.
+            DownloadError: It cannot be fetched.
+            CheckpointError: Its files are not what they should be.
+            OptionError: A value that is none of the above.
+        """
+        if quantization is not None:
+            raise OptionError(f"quantization is {quantization!r}; weights are not quantized in this version: use None")
+        name = os.fspath(model)
+        if name != NANO and Path(name).is_dir():
+            # Stays the same in processes that run elsewhere.
+            name = str(Path(name).absolute())
+        reference: dict[str, Any] = {
+            "model": name,
+            "dtype": _dtype(dtype),
+            "device": str(device),
+            "revision": revision,
+            "local_files_only": local_files_only,
+        }
+        return cls(_core.load(**reference, progress=reporter(progress)), reference)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (self._reference,)
+
+    def __repr__(self) -> str:
+        options = "".join(f", {key}={value!r}" for key, value in self._reference.items() if key in ("dtype", "device"))
+        return f"Model({self._reference['model']!r}{options})"
+
+    @property
+    def name(self) -> str:
+        """The id or the path that it was loaded by."""
+        return str(self._reference["model"])
+
+    @property
+    def aio(self) -> AsyncModel:
+        """The same model with methods to be awaited."""
+        from seekvl._aio import AsyncModel
+
+        return AsyncModel(self)
+
+    # Each call that answers has a form that streams, told by the type of `stream`.
+
+    @overload
+    def ask(
+        self,
+        image: Images,
+        question: str,
+        *,
+        system: str | None = ...,
+        stream: Literal[False] = ...,
+        **options: Unpack[CallOptions],
+    ) -> Answer: ...
+    @overload
+    def ask(
+        self,
+        image: Images,
+        question: str,
+        *,
+        system: str | None = ...,
+        stream: Literal[True],
+        **options: Unpack[CallOptions],
+    ) -> Stream: ...
+    def ask(
+        self,
+        image: Images,
+        question: str,
+        *,
+        system: str | None = None,
+        stream: bool = False,
+        **options: Unpack[CallOptions],
+    ) -> Answer | Stream:
+        """Answers a question about an image, several images or none.
+
+        Args:
+            image: A path, bytes, an open file, a PIL image, an array or a tensor; a list of them; or `None`.
+            question: The question. It may say `<image>` where each image belongs; else they stand before it.
+            system: What the model is told first.
+            stream: Return an iterator over the text instead of the answer.
+            options: `config`, `image_config`, and any option of `GenerationConfig`.
+
+        Raises:
+            ImageError: An image cannot be read.
+            ConversationError: Another number of `<image>` than of images.
+            PromptTooLongError: The prompt does not fit the model's context.
+            OptionError: An option has a value that it cannot have.
+        """
+        config, images = resolve(options)
+        return self._answer(_messages.question(question, image, system, images), config, images, stream)
+
+    @overload
+    def ocr(self, image: Images, *, stream: Literal[False] = ..., **options: Unpack[CallOptions]) -> Answer: ...
+    @overload
+    def ocr(self, image: Images, *, stream: Literal[True], **options: Unpack[CallOptions]) -> Stream: ...
+    def ocr(self, image: Images, *, stream: bool = False, **options: Unpack[CallOptions]) -> Answer | Stream:
+        """Reads the text in an image. As `ask`, with the question that the model was trained with."""
+        config, images = resolve(options)
+        return self._answer(_messages.question(_core.OCR_PROMPT, image, None, images), config, images, stream)
+
+    @overload
+    def ground(
+        self, image: Images, description: str, *, stream: Literal[False] = ..., **options: Unpack[CallOptions]
+    ) -> Answer: ...
+    @overload
+    def ground(
+        self, image: Images, description: str, *, stream: Literal[True], **options: Unpack[CallOptions]
+    ) -> Stream: ...
+    def ground(
+        self, image: Images, description: str, *, stream: bool = False, **options: Unpack[CallOptions]
+    ) -> Answer | Stream:
+        """Finds a described thing in an image: `answer.boxes` has where. As `ask`, with `logprobs=0` if not given.
+
+        Log-probabilities give the boxes their confidence.
+        """
+        config, images = resolve(options, logprobs=0)
+        prompt = _core.ground_prompt(description)
+        return self._answer(_messages.question(prompt, image, None, images), config, images, stream)
+
+    @overload
+    def generate(
+        self,
+        prompt: str,
+        images: Images = ...,
+        *,
+        system: str | None = ...,
+        stream: Literal[False] = ...,
+        **options: Unpack[CallOptions],
+    ) -> Answer: ...
+    @overload
+    def generate(
+        self,
+        prompt: str,
+        images: Images = ...,
+        *,
+        system: str | None = ...,
+        stream: Literal[True],
+        **options: Unpack[CallOptions],
+    ) -> Stream: ...
+    def generate(
+        self,
+        prompt: str,
+        images: Images = None,
+        *,
+        system: str | None = None,
+        stream: bool = False,
+        **options: Unpack[CallOptions],
+    ) -> Answer | Stream:
+        """Answers a prompt in DeepSeek-VL2's own form: text with `<image>` for each of a list of images.
+
+        Nothing is added to the text. For the rest see `ask`.
+        """
+        config, image_config = resolve(options)
+        dialogue = _messages.written_out(prompt, images, system, image_config)
+        return self._answer(dialogue, config, image_config, stream)
+
+    @overload
+    def chat(self, messages: Messages, *, stream: Literal[False] = ..., **options: Unpack[CallOptions]) -> Answer: ...
+    @overload
+    def chat(self, messages: Messages, *, stream: Literal[True], **options: Unpack[CallOptions]) -> Stream: ...
+    def chat(self, messages: Messages, *, stream: bool = False, **options: Unpack[CallOptions]) -> Answer | Stream:
+        """Answers a conversation.
+
+        Messages are dictionaries with `role` and `content`. The content is text, with `<image>` for each of the
+        message's `images`, or a list of parts as OpenAI has them: `{"type": "text", "text": ...}` and
+        `{"type": "image_url", "image_url": {"url": ...}}` with a path, or a `data:` or `file:` address. A part
+        `{"type": "image", "image": ...}` takes any image that `ask` takes. Parts stand on lines of their own.
+
+        The conversation ends with a user's message, or with the beginning of an answer, which the model continues.
+        `answer.to_message()` is the message to go on with. For the rest see `ask`.
+        """
+        config, images = resolve(options)
+        return self._answer(_messages.conversation(messages, images), config, images, stream)
+
+    def batch(self, requests: Iterable[Request], **options: Unpack[CallOptions]) -> list[Answer]:
+        """Answers several requests together, which takes less time than one after the other and changes no answer.
+
+        Args:
+            requests: Conversations as `chat` takes them, or pairs of image and question as `ask` does.
+            options: As for `ask`; they hold for all.
+
+        Raises:
+            Error: As `ask`, whichever request it is. `seekvl.batch.Predictor` gives each its own error instead.
+        """
+        config, images = resolve(options)
+        dialogues = [_messages.request(request, images) for request in requests]
+        generation = self._core.start_batch(dialogues, core_options(config, images))
+        return [
+            Answer._from_raw(raw, _last_image(dialogue))
+            for raw, dialogue in zip(generation.result(), dialogues, strict=True)
+        ]
+
+    def plan(self, image: Images, question: str = "", **options: Unpack[CallOptions]) -> Plan:
+        """What an answer will take: tiles, tokens and memory. Of image files only the headers are read.
+
+        Raises:
+            ImageError: An image's header cannot be read.
+        """
+        config, images = resolve(options)
+        dialogue = _messages.question(question, image, None, images)
+        return Plan._from_json(self._core.plan(dialogue, core_options(config, images)))
+
+    def info(self) -> dict[str, Any]:
+        """What the model is made of: its towers' shapes, its parameters, and what its files hold."""
+        import json
+
+        info: dict[str, Any] = json.loads(self._core.info())
+        return info
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a text; special tokens that are spelled out become theirs. None are added."""
+        return self._core.encode(text)
+
+    def decode(self, ids: Sequence[int], *, skip_special_tokens: bool = False) -> str:
+        """The text of ids. Those that are no token are left out."""
+        return self._core.decode(list(ids), skip_special_tokens)
+
+    def vision_features(self, image: ImageLike, *, image_config: ImageConfig | None = None) -> npt.NDArray[np.float32]:
+        """What the vision tower makes of an image.
+
+        Returns:
+            `[views, patches, width]`, float32: the global view first, then the tiles row by row.
+
+        Raises:
+            ImageError: The image cannot be read.
+            ImportError: There is no numpy.
+        """
+        config = image_config or ImageConfig()
+        options = core_options(GenerationConfig(), config)
+        return from_core(self._core.vision_features(as_image(image, config), options))
+
+    def visual_tokens(self, image: ImageLike, *, image_config: ImageConfig | None = None) -> npt.NDArray[np.float32]:
+        """The rows that stand for an image in the language model's sequence.
+
+        Returns:
+            `[image tokens, hidden]`, float32, with the rows that separate lines and views.
+
+        Raises:
+            ImageError: The image cannot be read.
+            ImportError: There is no numpy.
+        """
+        config = image_config or ImageConfig()
+        options = core_options(GenerationConfig(), config)
+        return from_core(self._core.visual_tokens(as_image(image, config), options))
+
+    def logits(
+        self, messages: Messages, *, every_position: bool = False, image_config: ImageConfig | None = None
+    ) -> npt.NDArray[np.float32]:
+        """The logits that follow a conversation's prompt.
+
+        Args:
+            messages: As `chat` takes them.
+            every_position: Of the token after each position of the prompt, and not only of the next token.
+            image_config: How images are read.
+
+        Returns:
+            `[vocabulary]`, or `[prompt tokens, vocabulary]`, float32.
+
+        Raises:
+            Error: As `chat`.
+            ImportError: There is no numpy.
+        """
+        config = image_config or ImageConfig()
+        dialogue = _messages.conversation(messages, config)
+        options = core_options(GenerationConfig(), config)
+        array = from_core(self._core.logits(dialogue, options, every_position))
+        return array if every_position else array[0]
+
+    def _start(self, dialogue: Dialogue, config: GenerationConfig, images: ImageConfig, streamed: bool) -> Pending:
+        from seekvl._stream import Pending
+
+        generation = self._core.start(dialogue, core_options(config, images), streamed)
+        return Pending(generation, _last_image(dialogue))
+
+    def _answer(
+        self, dialogue: Dialogue, config: GenerationConfig, images: ImageConfig, stream: bool
+    ) -> Answer | Stream:
+        pending = self._start(dialogue, config, images, stream)
+        if not stream:
+            return pending.result()
+        from seekvl._stream import Stream
+
+        return Stream(pending)
+
+
+def load(
+    model: str | os.PathLike[str] = NANO,
+    *,
+    dtype: object = "auto",
+    device: str = "cpu",
+    quantization: str | None = None,
+    revision: str | None = None,
+    local_files_only: bool = False,
+    progress: bool | Progress = True,
+) -> Model:
+    """Loads a model; without a name, nano, which is part of this package. See `Model.from_pretrained`."""
+    return Model.from_pretrained(
+        model,
+        dtype=dtype,
+        device=device,
+        quantization=quantization,
+        revision=revision,
+        local_files_only=local_files_only,
+        progress=progress,
+    )
+
+
+def plan(
+    model: str | os.PathLike[str],
+    image: Images,
+    question: str = "",
+    *,
+    dtype: object = "auto",
+    revision: str | None = None,
+    local_files_only: bool = False,
+    **options: Unpack[CallOptions],
+) -> Plan:
+    """What an answer will take, before any weight is fetched. See `Model.plan` and `Model.from_pretrained`."""
+    config, images = resolve(options)
+    text = _core.plan(
+        os.fspath(model),
+        _messages.question(question, image, None, images),
+        core_options(config, images),
+        dtype=_dtype(dtype),
+        revision=revision,
+        local_files_only=local_files_only,
+    )
+    return Plan._from_json(text)
+
+
+def _dtype(dtype: object) -> str:
+    """The name of a type; torch's and numpy's types have theirs in their strings."""
+    name = dtype.__name__ if isinstance(dtype, type) else str(dtype).removeprefix("torch.")
+    return _DTYPES.get(name, name)
+
+
+def _last_image(dialogue: Dialogue) -> _core.Image | None:
+    return next((images[-1] for _, _, images in reversed(dialogue[1]) if images), None)
+
+
+def _restore(reference: Mapping[str, Any]) -> Model:
+    return Model.from_pretrained(**reference)
