@@ -13,7 +13,7 @@ use crate::template::Prompt;
 use crate::thinking;
 use crate::{Error, Options, Result};
 use seekvl_language::{Cancel, Decoder, Engine, Mtp, Request, TokenSequence};
-use seekvl_nn::{Device, Loader, Tensor, WeightType};
+use seekvl_nn::{Device, Loader, Quantization, Tensor, WeightType};
 use seekvl_vision::{DecodeLimits, DecodeOptions, Tiles};
 use std::sync::Arc;
 use std::time::Instant;
@@ -50,6 +50,7 @@ pub struct Model {
 pub struct Builder<'p> {
     revision: Option<String>,
     weights: WeightType,
+    quantization: Option<Quantization>,
     device: Device,
     hub: HubOptions,
     limits: DecodeLimits,
@@ -62,6 +63,7 @@ impl Default for Builder<'_> {
         Self {
             revision: None,
             weights: WeightType::AsStored,
+            quantization: None,
             device: Device::Cpu,
             hub: HubOptions::from_env(),
             limits: DecodeLimits::default(),
@@ -81,6 +83,13 @@ impl<'p> Builder<'p> {
     /// The type that weights are kept in; as the checkpoint has them if not given.
     pub fn weights(mut self, weights: WeightType) -> Self {
         self.weights = weights;
+        self
+    }
+
+    /// Rounds matrices to 8 or 4 bits while they are loaded, those that [`Quantization::format`] says; the others are kept as
+    /// [`Builder::weights`] says. On a CPU only. None are if not given.
+    pub fn quantization(mut self, quantization: impl Into<Option<Quantization>>) -> Self {
+        self.quantization = quantization.into();
         self
     }
 
@@ -150,6 +159,9 @@ impl<'p> Builder<'p> {
         let checkpoint = Arc::new(files.checkpoint()?);
         let spec = processor.spec();
         let mut loader = Loader::new(checkpoint, self.device, self.weights)?;
+        if let Some(quantization) = self.quantization {
+            loader = loader.quantized(quantization)?;
+        }
         if let Some(blocks) = spec.fp8_blocks {
             loader = loader.with_fp8_blocks(blocks);
         }

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use safetensors::SafeTensors;
-use seekvl::WeightType;
 use seekvl::doctor::{DoctorOptions, LayerPart, Report, Stage, run};
+use seekvl::{Quantization, WeightType};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -20,8 +20,25 @@ fn every_stage_of_every_checkpoint_equals_the_originals() {
     let report = check(&reference());
     assert!(report.passed(), "{:?}", report.first_failure());
     let names: Vec<&str> = report.parts.iter().map(|part| part.name.as_str()).collect();
-    assert_eq!(names, [".", "vl2-base-like", "vl2-small-like", "vl2-tiny-like"]);
-    for part in &report.parts[1..] {
+    let text = ["llm-like", "r1-distill-qwen-like", "v2-like", "v3-like"];
+    assert_eq!(names[0], ".");
+    assert_eq!(names[1..5], text);
+    assert_eq!(names[5..], ["vl2-base-like", "vl2-small-like", "vl2-tiny-like"]);
+    for part in &report.parts[1..5] {
+        let checks = |stage| part.stages.iter().find(|report| report.stage == stage).map_or(0, |report| report.checks);
+        for stage in [Stage::Logits, Stage::Greedy, Stage::Text, Stage::Chunked] {
+            assert_eq!(checks(stage), 3, "{}, {stage}", part.name);
+        }
+        let is_sparse = part.name.starts_with('v');
+        assert_eq!(checks(Stage::Layer(2, LayerPart::Experts)), if is_sparse { 3 } else { 0 }, "{}", part.name);
+        let drafts = part.name == "v3-like";
+        for stage in [Stage::DraftLogits, Stage::Drafted] {
+            assert_eq!(checks(stage), if drafts { 3 } else { 0 }, "{}, {stage}", part.name);
+        }
+        let worst = part.stages.iter().map(|stage| stage.error).fold(0.0, f64::max);
+        assert!(worst < 2e-5, "{}: {worst:e}", part.name);
+    }
+    for part in &report.parts[5..] {
         let checks = |stage| part.stages.iter().find(|report| report.stage == stage).map_or(0, |report| report.checks);
         assert_eq!(checks(Stage::Greedy), 11, "every single request of {}", part.name);
         assert_eq!(checks(Stage::Batch), 5, "every row of both batches of {}", part.name);
@@ -39,6 +56,34 @@ fn bf16_stays_within_its_bound() {
     let report = run(&reference().join("vl2-tiny-like"), &options).unwrap();
     let vision = report.parts[0].stages.iter().find(|stage| stage.stage == Stage::Vision).unwrap();
     assert!(vision.passed && vision.error > 1e-4, "rounded weights differ: {}", vision.error);
+}
+
+#[test]
+fn a_wrong_layer_of_a_language_model_is_named() {
+    for (name, tensor, expected) in [
+        ("v2-like", "model.layers.1.mlp.gate.weight", Stage::Layer(1, LayerPart::Experts)),
+        ("llm-like", "model.layers.2.self_attn.o_proj.weight", Stage::Layer(2, LayerPart::Output)),
+        ("r1-distill-qwen-like", "model.layers.0.self_attn.k_proj.bias", Stage::Layer(0, LayerPart::Output)),
+        ("v3-like", "model.layers.3.eh_proj.weight", Stage::DraftLogits),
+    ] {
+        let dir = copy(name);
+        nudge(&dir.path().join(name).join("model.safetensors"), tensor, 0.5);
+        let report = check(&dir.path().join(name));
+        let (_, first) = report.first_failure().unwrap();
+        assert_eq!(first.stage, expected, "{name}: {tensor}");
+    }
+}
+
+#[test]
+fn quantised_weights_stay_within_their_bounds() {
+    for (quantization, least) in [(Quantization::Q8_0, 1e-3), (Quantization::Q4_0, 0.05), (Quantization::Q4KM, 0.02)] {
+        let options = DoctorOptions { quantization: Some(quantization), ..DoctorOptions::default() };
+        let report = run(&reference(), &options).unwrap();
+        assert!(report.passed(), "{quantization}: {:?}", report.first_failure());
+        let of_llm = report.parts.iter().find(|part| part.name == "llm-like").unwrap();
+        let logits = of_llm.stages.iter().find(|stage| stage.stage == Stage::Logits).unwrap();
+        assert!(logits.bound.is_some() && logits.error > least, "rounded weights differ: {logits:?}");
+    }
 }
 
 /// A copy of a checkpoint whose files may be changed.

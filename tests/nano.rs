@@ -56,7 +56,7 @@ fn a_directory_of_that_name_needs_a_separator() {
 fn weights_are_used_where_they_are() {
     let ModelFile::Embedded { content, .. } = &files().shards[0] else { panic!("embedded") };
     assert!(content.as_ptr().addr().is_multiple_of(64));
-    let weights = WeightBytes::of(&files().checkpoint().unwrap(), WeightType::AsStored);
+    let weights = WeightBytes::of(&files().checkpoint().unwrap(), WeightType::AsStored, None);
     assert!(weights.mapped > 5 * weights.held, "{weights:?}");
 }
 

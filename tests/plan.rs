@@ -15,7 +15,7 @@ fn processor() -> Processor {
 
 fn weights(kept: WeightType) -> WeightBytes {
     let files = ModelFiles::in_dir(reference("vl2-tiny-like")).unwrap();
-    WeightBytes::of(&files.checkpoint().unwrap(), kept)
+    WeightBytes::of(&files.checkpoint().unwrap(), kept, None)
 }
 
 fn question(images: &[&str]) -> Conversation {
@@ -86,7 +86,7 @@ fn weights_are_counted_as_they_are_kept() {
     let routers = 2 * 8 * 64 * 4;
     assert_eq!(bf16.mapped, routers);
     assert_eq!(bf16.held, (f32.mapped - routers) / 2 + f32.held);
-    assert_eq!(WeightBytes::assumed(&spec, WeightType::F32).total(), f32.total());
+    assert_eq!(WeightBytes::assumed(&spec, WeightType::F32, None).total(), f32.total());
 }
 
 #[test]

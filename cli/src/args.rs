@@ -2,7 +2,9 @@
 
 mod groups;
 
-pub use groups::{CropArg, DeviceArg, DtypeArg, GenerationArgs, ImageArgs, ModelArgs, OutputArgs, SourceArgs};
+pub use groups::{
+    CropArg, DeviceArg, DtypeArg, GenerationArgs, ImageArgs, ModelArgs, OutputArgs, QuantizationArg, SourceArgs,
+};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
@@ -212,6 +214,9 @@ pub struct DoctorArgs {
     /// Type that weights are kept in.
     #[arg(long, value_enum, default_value_t)]
     pub dtype: DtypeArg,
+    /// Round matrices to so many bits.
+    #[arg(long, value_enum)]
+    pub quantization: Option<QuantizationArg>,
     /// Where the models run.
     #[arg(long, value_enum, default_value_t)]
     pub device: DeviceArg,

@@ -166,6 +166,7 @@ fn load(settings: &ModelSettings, bars: &mut Bars) -> Result<Model> {
     bars.spin("loading the model");
     let mut builder = Model::builder()
         .weights(settings.weights)
+        .quantization(settings.quantization)
         .device(settings.device.clone())
         .local_files_only(settings.source.offline);
     if let Some(revision) = &settings.source.revision {

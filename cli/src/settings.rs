@@ -1,7 +1,8 @@
 //! Flags made into settings: typed, checked, with defaults filled in.
 
 use crate::args::{
-    CropArg, DeviceArg, DtypeArg, GenerationArgs, ImageArgs, ModelArgs, OutputArgs, SharedArgs, SourceArgs,
+    CropArg, DeviceArg, DtypeArg, GenerationArgs, ImageArgs, ModelArgs, OutputArgs, QuantizationArg, SharedArgs,
+    SourceArgs,
 };
 use crate::exit::{Exit, Failure, Result};
 use crate::output::{Format, Output, say};
@@ -9,7 +10,7 @@ use crate::progress::Bars;
 use seekvl::hub::{self, HubOptions};
 use seekvl::{
     Conversion, Cropping, DecodeLimits, DecodeOptions, Device, GenerationOptions, ModelFiles, NANO, Options,
-    RepetitionGuard, Sampling, TilingOptions, WeightType,
+    Quantization, RepetitionGuard, Sampling, TilingOptions, WeightType,
 };
 use std::io::IsTerminal;
 
@@ -30,6 +31,7 @@ pub struct ModelSettings {
     pub is_default: bool,
     pub source: SourceSettings,
     pub weights: WeightType,
+    pub quantization: Option<Quantization>,
     pub device: Device,
 }
 
@@ -64,6 +66,7 @@ impl ModelSettings {
             name: args.model.unwrap_or_else(|| NANO.into()),
             source: args.source.into(),
             weights: args.dtype.into(),
+            quantization: args.quantization.map(Into::into),
             device: device(args.device)?,
         })
     }
@@ -160,6 +163,16 @@ impl From<SourceArgs> for SourceSettings {
 impl From<OutputArgs> for OutputSettings {
     fn from(args: OutputArgs) -> Self {
         Self { format: if args.json { Format::Json } else { Format::Text }, quiet: args.quiet }
+    }
+}
+
+impl From<QuantizationArg> for Quantization {
+    fn from(arg: QuantizationArg) -> Self {
+        match arg {
+            QuantizationArg::Q8_0 => Self::Q8_0,
+            QuantizationArg::Q4_0 => Self::Q4_0,
+            QuantizationArg::Q4KM => Self::Q4KM,
+        }
     }
 }
 

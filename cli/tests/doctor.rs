@@ -23,7 +23,9 @@ fn the_reference_is_met() {
 #[test]
 fn a_directory_of_checkpoints_is_gone_through() {
     let run = run(&["doctor", "--reference", reference().to_str().unwrap()]).succeeds();
-    for word in ["vl2-tiny-like", "vl2-small-like", "vl2-base-like", "projector", "greedy"] {
+    for word in
+        ["vl2-tiny-like", "vl2-small-like", "vl2-base-like", "v3-like", "llm-like", "projector", "greedy", "drafted"]
+    {
         assert!(run.stdout.contains(word), "{word:?} is not in {}", run.stdout);
     }
 }

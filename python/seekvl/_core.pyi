@@ -96,6 +96,7 @@ def load(
     *,
     dtype: str,
     device: str,
+    quantization: str | None,
     revision: str | None,
     local_files_only: bool,
     progress: Callable[[str, int, int], object] | None,
@@ -106,6 +107,7 @@ def plan(
     options: Options,
     *,
     dtype: str,
+    quantization: str | None,
     revision: str | None,
     local_files_only: bool,
 ) -> str: ...

@@ -73,7 +73,8 @@ class Model:
                 which is downloaded once into the standard cache.
             dtype: The type that weights are kept in: `"auto"` (as they are stored), `"float32"` or `"bfloat16"`.
             device: `"cpu"`; `"cuda"` and `"metal"` only in builds that have them.
-            quantization: `None`.
+            quantization: `"q8_0"`, `"q4_0"` or `"q4_k_m"` rounds matrices to 8 or 4 bits while they are loaded, on a CPU;
+                `None` keeps them as `dtype` says.
             revision: A branch, tag or commit on the hub.
             local_files_only: Take only files that are on this machine.
             progress: Show downloads on standard error where somebody may read it; or a function that is called with a
@@ -85,8 +86,6 @@ class Model:
             CheckpointError: Its files are not what they should be.
             OptionError: A value that is none of the above.
         """
-        if quantization is not None:
-            raise OptionError(f"quantization is {quantization!r}; weights are not quantized in this version: use None")
         name = os.fspath(model)
         if name != NANO and Path(name).is_dir():
             # Stays the same in processes that run elsewhere.
@@ -95,6 +94,7 @@ class Model:
             "model": name,
             "dtype": _dtype(dtype),
             "device": str(device),
+            "quantization": quantization,
             "revision": revision,
             "local_files_only": local_files_only,
         }
@@ -390,6 +390,7 @@ def plan(
     question: str = "",
     *,
     dtype: object = "auto",
+    quantization: str | None = None,
     revision: str | None = None,
     local_files_only: bool = False,
     **options: Unpack[CallOptions],
@@ -401,6 +402,7 @@ def plan(
         _messages.question(question, image, None, images),
         core_options(config, images),
         dtype=_dtype(dtype),
+        quantization=quantization,
         revision=revision,
         local_files_only=local_files_only,
     )

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyByteArray;
 use seekvl::model::Array;
 use seekvl::plan::{Plan, WeightBytes};
-use seekvl::{Cancel, Device, ModelFiles, WeightType, hub};
+use seekvl::{Cancel, Device, ModelFiles, Quantization, UnknownQuantization, WeightType, hub};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,26 +27,33 @@ type Numbers<'py> = (Vec<usize>, Bound<'py, PyByteArray>);
 
 /// Loads a model. `progress` is called with a file's name, its bytes, and how many of them are there.
 #[pyfunction]
-#[pyo3(signature = (model, *, dtype, device, revision, local_files_only, progress))]
+#[pyo3(signature = (model, *, dtype, device, quantization, revision, local_files_only, progress))]
+#[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
 pub fn load(
     py: Python<'_>,
     model: String,
     dtype: &str,
     device: &str,
+    quantization: Option<&str>,
     revision: Option<String>,
     local_files_only: bool,
     progress: Option<Bound<'_, PyAny>>,
 ) -> PyResult<Model> {
     let (kept, device) = (weight_type(dtype)?, open_device(device)?);
+    let quantization = quantization.map(quantization_named).transpose()?;
     let work = move |sender: &Sender<Step, Model>| {
         let report = Report { sender: sender.clone(), step: Step::default(), told: None };
-        let mut builder =
-            seekvl::Model::builder().weights(kept).device(device).local_files_only(local_files_only).progress(report);
+        let mut builder = seekvl::Model::builder()
+            .weights(kept)
+            .quantization(quantization)
+            .device(device)
+            .local_files_only(local_files_only)
+            .progress(report);
         if let Some(revision) = revision {
             builder = builder.revision(revision);
         }
         let files = builder.resolve(&model)?;
-        let weights = WeightBytes::of(&files.checkpoint()?, kept);
+        let weights = WeightBytes::of(&files.checkpoint()?, kept, quantization);
         let inner = Arc::new(builder.load_files(&files)?);
         Ok(Model { inner, files, weights })
     };
@@ -59,17 +66,20 @@ pub fn load(
 
 /// What an answer will take, in JSON, before any weight is there.
 #[pyfunction]
-#[pyo3(signature = (model, dialogue, options, *, dtype, revision, local_files_only))]
+#[pyo3(signature = (model, dialogue, options, *, dtype, quantization, revision, local_files_only))]
+#[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
 pub fn plan(
     py: Python<'_>,
     model: String,
     dialogue: Dialogue,
     options: &Bound<'_, Options>,
     dtype: &str,
+    quantization: Option<&str>,
     revision: Option<String>,
     local_files_only: bool,
 ) -> PyResult<String> {
     let kept = weight_type(dtype)?;
+    let quantization = quantization.map(quantization_named).transpose()?;
     let (dialogue, options) = (dialogue.into_rust(), options.get().inner.clone());
     let work = move |_: &Sender<(), _>| {
         let mut hub = hub::HubOptions::from_env();
@@ -77,8 +87,8 @@ pub fn plan(
         let files = hub::resolve_configuration(&model, revision.as_deref(), &hub, &mut ())?;
         let processor = seekvl::Processor::read(&files)?;
         let weights = match files.shards.as_slice() {
-            [] => WeightBytes::assumed(processor.spec(), kept),
-            _ => WeightBytes::of(&files.checkpoint()?, kept),
+            [] => WeightBytes::assumed(processor.spec(), kept, quantization),
+            _ => WeightBytes::of(&files.checkpoint()?, kept, quantization),
         };
         let (conversation, sizes) = dialogue.sizes()?;
         Plan::with_sizes(&processor, &conversation, &sizes, &options, weights)
@@ -199,6 +209,13 @@ fn weight_type(name: &str) -> PyResult<WeightType> {
             "dtype is {name:?}; it must be \"auto\", \"float32\", \"bfloat16\" or, on a GPU, \"float16\""
         ))),
     }
+}
+
+fn quantization_named(name: &str) -> PyResult<Quantization> {
+    name.parse().map_err(|error: UnknownQuantization| {
+        let known = Quantization::ALL.map(|one| format!("\"{one}\"")).join(", ");
+        OptionError::new_err(format!("{error}; quantization must be None or one of {known}"))
+    })
 }
 
 fn open_device(name: &str) -> PyResult<Device> {

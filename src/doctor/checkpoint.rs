@@ -10,7 +10,7 @@ use crate::model::Seen;
 use crate::processor::Prepared;
 use crate::{Error, Model, Result, TilingOptions};
 use seekvl_language::{
-    Cancel, Engine, GenerationOptions, Probe, Request as EngineRequest, Routing, Sampling, Span, TokenSequence,
+    Cancel, Engine, GenerationOptions, Mtp, Probe, Request as EngineRequest, Routing, Sampling, Span, TokenSequence,
 };
 use seekvl_nn::{Tensor, to_vec};
 use seekvl_vision::{Conversion, DecodeOptions, Rgb, SiglipProbe, Tiles};
@@ -49,7 +49,11 @@ pub fn check(dir: &Path, options: &DoctorOptions) -> Result<PartReport> {
         Some(parent) => parent.to_owned(),
         None => dir.join(".."),
     };
-    let model = Model::builder().weights(options.weights).device(options.device.clone()).load_files(&files)?;
+    let model = Model::builder()
+        .weights(options.weights)
+        .quantization(options.quantization)
+        .device(options.device.clone())
+        .load_files(&files)?;
     let mut doctor = Doctor {
         lossy: lossy_pictures(&set)?,
         set,
@@ -60,7 +64,10 @@ pub fn check(dir: &Path, options: &DoctorOptions) -> Result<PartReport> {
     };
     doctor.tokenizer(&golden);
     for (name, request) in &golden.requests {
-        if request.rows.is_empty() {
+        doctor.notebook.begin();
+        if let Some(prompt) = request.prompt() {
+            doctor.plain(name, request, prompt)?;
+        } else if request.rows.is_empty() {
             doctor.single(name, request)?;
         } else {
             let rows = request.rows.iter().map(|row| golden.requests.get(row));
@@ -71,6 +78,8 @@ pub fn check(dir: &Path, options: &DoctorOptions) -> Result<PartReport> {
     }
     Ok(doctor.notebook.into_report(super::name(dir)))
 }
+
+mod plain;
 
 struct Doctor<'m> {
     /// The directory with `images/` and `preprocess.json`.
@@ -99,7 +108,7 @@ impl Doctor<'_> {
         self.tokens(name, request, &prepared, 0)?;
         self.pixels(name, request, &prepared)?;
         let sequence = self.see(name, &prepared)?;
-        let last = self.language(name, &sequence)?;
+        let (_, last) = self.language(name, &sequence)?;
         self.sampling(name, request, &sequence, &last)?;
         self.greedy(name, request, sequence)
     }
@@ -127,8 +136,9 @@ impl Doctor<'_> {
     fn tokens(&mut self, name: &str, request: &Request, prepared: &Prepared, row: usize) -> Result<()> {
         let tensor = format!("{name}.input_ids");
         let (ids, shape) = self.tensors.integers(&tensor)?.ok_or_else(|| self.tensors.missing(&tensor))?;
-        let tensor = format!("{name}.attention_mask");
-        let (mask, _) = self.tensors.octets(&tensor)?.ok_or_else(|| self.tensors.missing(&tensor))?;
+        // Single rows may be without: nothing of them is padding.
+        let all = vec![1; ids.len()];
+        let mask = self.tensors.octets(&format!("{name}.attention_mask"))?.map_or(&all[..], |(mask, _)| mask);
         let width = shape.get(1).copied().unwrap_or(0);
         let of_row = row * width..(row + 1) * width;
         let (Some(ids), Some(mask)) = (ids.get(of_row.clone()), mask.get(of_row)) else {
@@ -208,8 +218,8 @@ impl Doctor<'_> {
         Ok(())
     }
 
-    /// The whole prompt in one pass; the logits of its last position.
-    fn language(&mut self, name: &str, sequence: &TokenSequence) -> Result<Vec<f32>> {
+    /// The whole prompt in one pass; the states of all positions, and the logits of the last.
+    fn language(&mut self, name: &str, sequence: &TokenSequence) -> Result<(Tensor, Vec<f32>)> {
         let decoder = self.model.decoder();
         let embeds = sequence.embeddings(decoder, 0..sequence.len())?;
         self.beginning(Stage::InputsEmbeds, name, "inputs_embeds", &to_vec(&embeds)?)?;
@@ -228,7 +238,7 @@ impl Doctor<'_> {
                 self.notebook.values(Stage::Logits, name, got, &expected);
             }
         }
-        Ok(logits[logits.len() - vocab..].to_vec())
+        Ok((hidden, logits[logits.len() - vocab..].to_vec()))
     }
 
     fn sampling(&mut self, name: &str, request: &Request, sequence: &TokenSequence, logits: &[f32]) -> Result<()> {
@@ -239,7 +249,10 @@ impl Doctor<'_> {
             .top_k(case.top_k)
             .top_p(case.top_p)?;
         let got = sampling.distribution(logits, sequence.ids())?;
-        self.beginning(Stage::Sampling, name, "sampling_probs", &got)
+        if let Some((expected, _)) = self.tensors.floats(&format!("{name}.sampling_probs"))? {
+            self.notebook.probabilities(Stage::Sampling, name, &got, &expected);
+        }
+        Ok(())
     }
 
     fn greedy(&mut self, name: &str, request: &Request, sequence: TokenSequence) -> Result<()> {
@@ -249,8 +262,7 @@ impl Doctor<'_> {
         let ids = self.generate(vec![sequence.clone()], Sampling::greedy(), 0)?.concat();
         self.notebook.chosen(Stage::Greedy, name, &ids, expected);
         let got = [tokenizer.decode(expected, false), tokenizer.decode(expected, true)];
-        let text = [&request.text, &request.text_skip_special].map(|text| text.first().cloned().unwrap_or_default());
-        self.notebook.same(Stage::Text, name, &got, &text);
+        self.notebook.same(Stage::Text, name, &got, &request.answer());
         if let Some(incremental) = &request.incremental {
             let ids = self.generate(vec![sequence.clone()], Sampling::greedy(), incremental.chunk_size)?.concat();
             self.notebook.chosen(Stage::Chunked, name, &ids, expected);
@@ -281,6 +293,16 @@ impl Doctor<'_> {
     }
 
     fn generate(&self, sequences: Vec<TokenSequence>, sampling: Sampling, chunk: usize) -> Result<Vec<Vec<u32>>> {
+        self.generate_drafting(sequences, sampling, chunk, None)
+    }
+
+    fn generate_drafting(
+        &self,
+        sequences: Vec<TokenSequence>,
+        sampling: Sampling,
+        chunk: usize,
+        mtp: Option<&Mtp>,
+    ) -> Result<Vec<Vec<u32>>> {
         let options = GenerationOptions {
             max_new_tokens: self.new_tokens,
             sampling,
@@ -288,7 +310,8 @@ impl Doctor<'_> {
             ..GenerationOptions::default()
         };
         let requests = sequences.into_iter().map(|sequence| EngineRequest::new(sequence, options.clone())).collect();
-        let engine = Engine::new(self.model.decoder(), self.model.processor().tokenizer()).prefill_chunk(chunk);
+        let engine = Engine::new(self.model.decoder(), self.model.processor().tokenizer());
+        let engine = engine.prefill_chunk(chunk).drafting(mtp);
         let completed = engine.start(requests, Cancel::new())?.finish()?;
         Ok(completed.iter().map(|completed| completed.ids()).collect())
     }
@@ -362,7 +385,9 @@ impl DecoderCheck<'_, '_> {
         }
         let (got_ids, got_weights): (Vec<i64>, Vec<f32>) = got.into_iter().unzip();
         doctor.notebook.chosen(Stage::Layer(layer, LayerPart::Experts), name, &got_ids, &ids);
-        if got_ids == ids {
+        if got_ids != ids {
+            doctor.notebook.tip();
+        } else {
             doctor.notebook.values(Stage::Layer(layer, LayerPart::ExpertWeights), name, &got_weights, &weights);
         }
         Ok(())

@@ -32,22 +32,59 @@ pub struct TokenizerCase {
     pub decoded_skip_special: String,
 }
 
-/// One conversation, or a batch of those named in `rows`.
+/// One conversation, a batch of those named in `rows`, or a text that the model goes on with.
 #[derive(Deserialize)]
 pub struct Request {
     #[serde(default)]
     pub messages: Vec<RoleMessage>,
     #[serde(default)]
     pub rows: Vec<String>,
+    #[serde(default)]
     pub num_image_tokens: Vec<Vec<usize>>,
     #[serde(default)]
     pub tile_sha256: Vec<String>,
     pub greedy_ids: Vec<Vec<u32>>,
-    pub text: Vec<String>,
+    pub text: Text,
+    #[serde(default)]
     pub text_skip_special: Vec<String>,
+    /// The answer to a plain text, with special tokens and without.
+    #[serde(default)]
+    pub decoded: String,
+    #[serde(default)]
+    pub decoded_skip_special: String,
     pub incremental: Option<Incremental>,
     pub repetition_penalty: Option<Penalty>,
     pub sampling: Option<SamplingCase>,
+}
+
+/// `text` of a request.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub enum Text {
+    /// The prompt itself.
+    Prompt(String),
+    /// The answers to a conversation, or to those of a batch.
+    Answers(Vec<String>),
+}
+
+impl Request {
+    /// The text that the model goes on with, if the request is one.
+    pub fn prompt(&self) -> Option<&str> {
+        match &self.text {
+            Text::Prompt(prompt) => Some(prompt),
+            Text::Answers(_) => None,
+        }
+    }
+
+    /// The first answer, with special tokens and without.
+    pub fn answer(&self) -> [String; 2] {
+        match &self.text {
+            Text::Prompt(_) => [self.decoded.clone(), self.decoded_skip_special.clone()],
+            Text::Answers(answers) => {
+                [answers, &self.text_skip_special].map(|text| text.first().cloned().unwrap_or_default())
+            }
+        }
+    }
 }
 
 #[derive(Deserialize)]

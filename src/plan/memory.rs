@@ -4,7 +4,7 @@ use super::ImagePlan;
 use crate::Options;
 use crate::config::ModelSpec;
 use seekvl_language::{AttentionSpec, Cache, DecoderSpec};
-use seekvl_nn::{Checkpoint, StoredDtype, WeightType};
+use seekvl_nn::{Checkpoint, Quantization, StoredDtype, WeightType};
 use seekvl_projector::ProjectorSpec;
 use seekvl_vision::{SiglipSpec, TILES_AT_ONCE};
 use serde::Serialize;
@@ -52,14 +52,22 @@ pub struct Memory {
 }
 
 impl WeightBytes {
-    /// The weights of a checkpoint, kept as `kept` says. Matrices that are already of that type stay mapped; vectors,
+    /// The weights of a checkpoint, kept as `kept` says, those that `quantization` rounds in its formats. Matrices that are already of that type stay mapped; vectors,
     /// positions and routers become f32. The vision tower's pooling, which is never used, is never read.
-    pub fn of(checkpoint: &Checkpoint, kept: WeightType) -> Self {
+    pub fn of(checkpoint: &Checkpoint, kept: WeightType, quantization: Option<Quantization>) -> Self {
         let mut sum = Self::default();
         let is_unused = |name: &str| name.starts_with("vision.attn_pool.") || name.ends_with(".weight_scale_inv");
         for (name, tensor) in checkpoint.tensors().filter(|(name, _)| !is_unused(name)) {
             let is_matrix = tensor.shape.len() > 1 && !name.ends_with("pos_embed");
             let is_router = name.ends_with(".mlp.gate.weight");
+            let format = match (quantization, &tensor.shape[..]) {
+                (Some(quantization), &[_, inputs]) if is_matrix && !is_router => quantization.format(name, inputs),
+                _ => None,
+            };
+            if let (Some(format), &[rows, inputs]) = (format, &tensor.shape[..]) {
+                sum.held += format.bytes(rows, inputs).unwrap_or(usize::MAX) as u64;
+                continue;
+            }
             let wanted = match kept {
                 _ if !is_matrix || is_router => StoredDtype::F32,
                 WeightType::AsStored if matches!(tensor.dtype, StoredDtype::BF16 | StoredDtype::F8_E4M3) => {
@@ -79,8 +87,11 @@ impl WeightBytes {
     }
 
     /// The weights of a model that is not there, in the type `kept`; `AsStored` is taken for bf16, as which they are
-    /// published.
-    pub fn assumed(spec: &ModelSpec, kept: WeightType) -> Self {
+    /// published. Of a quantised one it is only known that no weight takes more than 9 bits.
+    pub fn assumed(spec: &ModelSpec, kept: WeightType, quantization: Option<Quantization>) -> Self {
+        if quantization.is_some() {
+            return Self { mapped: 0, held: spec.parameters().total.saturating_mul(9) / 8 };
+        }
         let bytes = if kept == WeightType::F32 { F32 } else { BF16 };
         let all = spec.parameters().total.saturating_mul(bytes);
         // Those of 8 bits are not used as they are.

@@ -33,6 +33,9 @@ pub struct ModelArgs {
     /// Type that weights are kept in.
     #[arg(long, value_enum, default_value_t, help_heading = MODEL)]
     pub dtype: DtypeArg,
+    /// Round matrices to so many bits while they are loaded: less memory and faster, a little less exact.
+    #[arg(long, value_enum, help_heading = MODEL)]
+    pub quantization: Option<QuantizationArg>,
     /// Where the model runs.
     #[arg(long, value_enum, default_value_t, help_heading = MODEL)]
     pub device: DeviceArg,
@@ -48,6 +51,21 @@ pub enum DtypeArg {
     F32,
     /// Brain floats: half the memory.
     Bf16,
+}
+
+/// Mixtures of formats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum QuantizationArg {
+    /// 8 bits.
+    #[value(name = "q8_0")]
+    Q8_0,
+    /// 4 bits in the language model, 8 in the vision tower.
+    #[value(name = "q4_0")]
+    Q4_0,
+    /// 4 bits, 6 where it matters, 8 in the vision tower.
+    #[value(name = "q4_k_m")]
+    Q4KM,
 }
 
 /// Where a model runs.

@@ -31,7 +31,11 @@ struct FirstFailure<'a> {
 
 pub fn run(args: DoctorArgs) -> Result<Exit> {
     let settings = OutputSettings::from(args.output);
-    let options = DoctorOptions { weights: args.dtype.into(), device: device(args.device)? };
+    let options = DoctorOptions {
+        weights: args.dtype.into(),
+        quantization: args.quantization.map(Into::into),
+        device: device(args.device)?,
+    };
     let mut bars = Bars::new(settings.quiet);
     bars.spin("running the reference's requests");
     let report = doctor::run(&args.reference, &options).map_err(|error| match error {

@@ -46,8 +46,8 @@ pub fn run(args: PlanArgs) -> Result<Exit> {
     let model = settings.model.resolve(&mut Bars::new(settings.output.quiet))?;
     let processor = Processor::read(&model)?;
     let weights = match model.shards.is_empty() {
-        true => WeightBytes::assumed(processor.spec(), settings.model.weights),
-        false => WeightBytes::of(&model.checkpoint()?, settings.model.weights),
+        true => WeightBytes::assumed(processor.spec(), settings.model.weights, settings.model.quantization),
+        false => WeightBytes::of(&model.checkpoint()?, settings.model.weights, settings.model.quantization),
     };
     let plan = Plan::with_sizes(&processor, &conversation, &sizes, &settings.options, weights)?;
 
