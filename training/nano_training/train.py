@@ -166,9 +166,10 @@ class Trainer:
     def update(self, batch: Batch, scale: float) -> tuple[dict[str, Tensor], AnswerLoss | None]:
         """One step; figures to log, and how the answers did."""
         part, dtype = self.settings.part, self.settings.dtype
+        figures: dict[str, Tensor] = {}
         if part == "decoder":
             features = self.book.features(batch).to(dtype)
-            loss, figures = torch.zeros((), device=features.device), {}
+            loss = torch.zeros((), device=features.device)
         else:
             pixels = (batch.pixels.permute(0, 3, 1, 2).to(dtype) / 127.5 - 1).contiguous()
             features = self.model.vision(pixels)

@@ -69,7 +69,7 @@ GROUP = 48
 """Most questions that attend together; they are sorted by length."""
 
 LONGER = 1.25
-"""How much longer than the shortest of its group a question may be, beside eight tokens: all are padded to the longest."""
+"""How much longer than the shortest of its group a question may be, beside eight tokens; all are padded."""
 
 
 def pack(pictures: list[int], questions: list[tuple[int, int]]) -> Packing:

@@ -1,0 +1,80 @@
+"""The codes of patches: they can be told apart, and say what the targets say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from nano_training.batch import Batch  # noqa: E402
+from nano_training.codes import CodeBook, spread  # noqa: E402
+from nano_training.mixture import Mixture, sample  # noqa: E402
+from nano_training.modeling.config import NanoConfig  # noqa: E402
+from nano_training.targets import CHARACTERS, NO_KIND, patch_targets  # noqa: E402
+from nano_training.tiling import views  # noqa: E402
+
+CONFIG = NanoConfig()
+
+
+def batch(name: str, seeds: range) -> Batch:
+    """The patches of some samples; nothing else of a batch is used."""
+    targets = []
+    for seed in seeds:
+        picture = sample(seed, "train", Mixture({name: 1.0})).pictures[0]
+        targets.append(patch_targets(picture, views(picture.image).placements, CONFIG.vision.grid))
+    parts = {key: torch.from_numpy(np.concatenate([getattr(one, key) for one in targets])) for key in vars(targets[0])}
+    empty = torch.zeros(0)
+    rest = dict.fromkeys(("pixels", "ids", "slots", "positions", "targets", "weights", "question"), empty)
+    return Batch(**parts, **rest, packing=None, tasks=[], samples=len(targets))  # type: ignore[arg-type]
+
+
+def test_codes_of_characters_are_far_apart() -> None:
+    codes = spread(CHARACTERS + 1, 52)
+    near = codes @ codes.T - torch.eye(len(codes))
+    assert torch.allclose(codes.norm(dim=-1), torch.ones(len(codes)))
+    assert near.max() < 0.35
+
+
+@pytest.mark.parametrize("name", ["scene", "easy_text", "chart", "sign"])
+def test_exact_codes_are_read_back(name: str) -> None:
+    made = batch(name, range(6))
+    book = CodeBook(CONFIG)
+    codes, known = book.exact(made)
+    assert codes.shape == known.shape == (*made.kinds.shape, book.used)
+    characters, kinds, colours = book.logits(codes)
+    legible = made.characters >= 0
+    assert (characters.argmax(-1) == made.characters)[legible].all()
+    told = made.kinds >= 0
+    assert (kinds.argmax(-1) == made.kinds)[told].all()
+    assert (colours.argmax(-1) == made.colours)[told].all()
+
+
+def test_edges_are_told_in_tiles() -> None:
+    made = batch("scene", range(6))
+    book = CodeBook(CONFIG)
+    edges = book.edges(made)
+    things = (made.kinds >= 0) & (made.kinds < NO_KIND)
+    assert things.any()
+    assert (edges[things][:, 0] < edges[things][:, 2]).all()
+    assert torch.equal(edges.isnan().any(-1), made.edges.isnan().any(-1))
+
+
+def test_a_doubtful_tower_is_mostly_right() -> None:
+    torch.manual_seed(3)
+    made = batch("scene", range(6))
+    book = CodeBook(CONFIG)
+    features = book.features(made)
+    assert features.shape == (*made.kinds.shape, CONFIG.vision.width)
+    kinds = book.logits(features)[1].argmax(-1)
+    told = made.kinds >= 0
+    right = (kinds == made.kinds)[told].float().mean()
+    assert 0.85 < right < 1
+
+
+def test_lessons_are_short() -> None:
+    for name in ("easy_scene", "easy_text"):
+        for seed in range(20):
+            made = sample(seed, "train", Mixture({name: 1.0}))
+            assert max(made.pictures[0].image.size) <= CONFIG.vision.image_size
+            assert all(question.answer for question in made.questions)
