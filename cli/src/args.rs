@@ -58,6 +58,8 @@ pub enum Command {
     Ocr(OcrArgs),
     Ground(GroundArgs),
     Chat(ChatArgs),
+    Complete(CompleteArgs),
+    Fim(FimArgs),
     Plan(PlanArgs),
     Inspect(InspectArgs),
     Doctor(DoctorArgs),
@@ -131,6 +133,37 @@ pub struct GroundArgs {
     /// Write the image with the boxes drawn on it to this file.
     #[arg(long, value_name = "FILE")]
     pub draw: Option<PathBuf>,
+    #[command(flatten)]
+    pub shared: SharedArgs,
+}
+
+/// Go on with a text.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  seekvl complete \"The three laws of robotics are\" -m MODEL --max-tokens 100
+
+The text is given to the model as it stands, without a chat template. Only what comes after it is
+printed. --json is as for ask.")]
+pub struct CompleteArgs {
+    /// The text.
+    pub text: String,
+    #[command(flatten)]
+    pub shared: SharedArgs,
+}
+
+/// Fill in the middle of a text, with a model that was trained to.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  seekvl fim \"def mean(xs):\n    return \" \" / len(xs)\" -m deepseek-ai/DeepSeek-Coder-V2-Lite-Base
+
+Prints what belongs between the two. --json is as for ask.")]
+pub struct FimArgs {
+    /// What comes before.
+    pub prefix: String,
+    /// What comes after.
+    pub suffix: String,
     #[command(flatten)]
     pub shared: SharedArgs,
 }

@@ -2,6 +2,7 @@
 
 mod ask;
 mod chat;
+mod complete;
 mod completions;
 mod doctor;
 mod ground;
@@ -18,6 +19,8 @@ pub fn run(command: Command) -> Result<Exit> {
         Command::Ocr(args) => ocr::run(args),
         Command::Ground(args) => ground::run(args),
         Command::Chat(args) => chat::run(args),
+        Command::Complete(args) => complete::complete(args),
+        Command::Fim(args) => complete::fim(args),
         Command::Plan(args) => plan::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Doctor(args) => doctor::run(args),

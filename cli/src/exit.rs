@@ -52,7 +52,12 @@ impl From<seekvl::Error> for Failure {
         use seekvl::Error;
         let exit = match &error {
             // Images come decoded, so what remains is a number of tiles that the model cannot have.
-            Error::Vision(_) | Error::NoMessage | Error::ImageCount { .. } | Error::ImageInSystem => Exit::Usage,
+            Error::Vision(_)
+            | Error::NoMessage
+            | Error::NoEyes { .. }
+            | Error::NoInfill { .. }
+            | Error::ImageCount { .. }
+            | Error::ImageInSystem => Exit::Usage,
             Error::PromptTooLong { .. } => Exit::DoesNotFit,
             Error::Cancelled => Exit::Interrupted,
             _ => Exit::BadModel,

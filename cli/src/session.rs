@@ -9,7 +9,8 @@ use crate::report::Report;
 use crate::settings::{ModelSettings, Settings};
 use crate::words::Words;
 use seekvl::boxes::{BoundingBox, Region};
-use seekvl::{Answer, Cancel, Conversation, FinishReason, Model, Options, Rgb};
+use seekvl::template::Prompt;
+use seekvl::{Answer, Cancel, Conversation, FinishReason, Model, Options, Processor, Rgb, Stream};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,11 @@ pub enum Show {
     /// The boxes, one a line.
     Boxes,
 }
+
+/// Begins an answer.
+trait Start: for<'m> FnOnce(&'m Model, &Options) -> seekvl::Result<Stream<'m>> {}
+
+impl<F: for<'m> FnOnce(&'m Model, &Options) -> seekvl::Result<Stream<'m>>> Start for F {}
 
 pub struct Session {
     pub output: Output,
@@ -72,8 +78,17 @@ impl Session {
 
     /// Answers, and prints the answer: to a terminal as it comes, else when it is complete.
     pub fn answer(&mut self, conversation: &Conversation, pictures: &[Picture]) -> Result<Answer> {
+        self.respond(|model, options| model.stream(conversation, options), pictures)
+    }
+
+    /// As [`Session::answer`], to a prompt that `make` makes.
+    pub fn go_on(&mut self, make: impl Fn(&Processor) -> seekvl::Result<Prompt>) -> Result<Answer> {
+        self.respond(|model, options| model.stream_prompt(make(model.processor())?, options), &[])
+    }
+
+    fn respond(&mut self, start: impl Start, pictures: &[Picture]) -> Result<Answer> {
         let interrupt = self.interrupt.clone();
-        let mut answer = interrupt.guard(|cancel| self.generate(conversation, cancel))?;
+        let mut answer = interrupt.guard(|cancel| self.generate(start, cancel))?;
         answer.timings.images += pictures.iter().map(|picture| picture.decoding).sum();
         match self.output.format {
             Format::Json => {
@@ -90,13 +105,13 @@ impl Session {
     }
 
     /// Answers; a terminal sees the text as it comes.
-    fn generate(&mut self, conversation: &Conversation, cancel: Cancel) -> Result<Answer> {
+    fn generate(&mut self, start: impl Start, cancel: Cancel) -> Result<Answer> {
         let Self { output, model, bars, .. } = self;
         let streams = output.streams() && self.show != Show::Boxes;
         let options = Options { cancel, ..self.options.clone() };
         bars.spin("looking and reading");
         let mut words = Words::new(self.show == Show::Markup);
-        let mut stream = model.stream(conversation, &options)?;
+        let mut stream = start(model, &options)?;
         for delta in &mut stream {
             let delta = delta?;
             if streams {
