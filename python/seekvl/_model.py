@@ -14,7 +14,6 @@ from seekvl._messages import Messages, Request
 from seekvl._numpy import from_core
 from seekvl._progress import Progress, reporter
 from seekvl._results import Answer, Plan
-from seekvl.errors import OptionError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,8 +72,8 @@ class Model:
                 which is downloaded once into the standard cache.
             dtype: The type that weights are kept in: `"auto"` (as they are stored), `"float32"` or `"bfloat16"`.
             device: `"cpu"`; `"cuda"` and `"metal"` only in builds that have them.
-            quantization: `"q8_0"`, `"q4_0"` or `"q4_k_m"` rounds matrices to 8 or 4 bits while they are loaded, on a CPU;
-                `None` keeps them as `dtype` says.
+            quantization: `"q8_0"`, `"q4_0"` or `"q4_k_m"` rounds matrices to 8 or 4 bits while they are loaded, on a
+                CPU; `None` keeps them as `dtype` says.
             revision: A branch, tag or commit on the hub.
             local_files_only: Take only files that are on this machine.
             progress: Show downloads on standard error where somebody may read it; or a function that is called with a
