@@ -61,7 +61,7 @@ pub use processor::Processor;
 pub use seekvl_language::{
     Cancel, Drafts, FinishReason, GenerationOptions, LogProb, LogProbs, RepetitionGuard, Sampling, Token,
 };
-pub use seekvl_nn::{Checkpoint, Device, Quantization, UnknownQuantization, WeightType};
+pub use seekvl_nn::{Checkpoint, Device, Quantization, UnknownQuantization, WeightType, set_threads};
 pub use seekvl_vision::{Conversion, Cropping, DecodeLimits, DecodeOptions, PixelLayout, Resolution, Rgb, TileGrid};
 pub use thinking::{Delta, Phase};
 

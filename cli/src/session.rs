@@ -179,6 +179,7 @@ pub fn exit(answer: &Answer) -> Exit {
 
 fn load(settings: &ModelSettings, bars: &mut Bars) -> Result<Model> {
     bars.spin("loading the model");
+    seekvl::set_threads(settings.threads);
     let mut builder = Model::builder()
         .weights(settings.weights)
         .quantization(settings.quantization)

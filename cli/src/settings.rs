@@ -32,6 +32,8 @@ pub struct ModelSettings {
     pub source: SourceSettings,
     pub weights: WeightType,
     pub quantization: Option<Quantization>,
+    /// 0 for as many as the system grants.
+    pub threads: usize,
     pub device: Device,
 }
 
@@ -67,6 +69,7 @@ impl ModelSettings {
             source: args.source.into(),
             weights: args.dtype.into(),
             quantization: args.quantization.map(Into::into),
+            threads: args.threads.map_or(0, Into::into),
             device: device(args.device)?,
         })
     }

@@ -46,4 +46,5 @@ pub use quantization::{Quantization, UnknownQuantization};
 pub use rotary::{Angles, Pairs, Rotary};
 pub use safetensors::Dtype as StoredDtype;
 pub use seekvl_kernels::quantized::Format;
+pub use seekvl_kernels::set_threads;
 pub use weight::Weight;

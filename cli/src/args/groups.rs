@@ -39,6 +39,9 @@ pub struct ModelArgs {
     /// Where the model runs.
     #[arg(long, value_enum, default_value_t, help_heading = MODEL)]
     pub device: DeviceArg,
+    /// Threads that compute [default: as many as the system grants]. Answers do not depend on it.
+    #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..), help_heading = MODEL)]
+    pub threads: Option<u16>,
 }
 
 /// Type of the weights in memory.

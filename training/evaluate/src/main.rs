@@ -15,7 +15,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use judge::{Measure, Verdict};
 use question::Question;
 use report::{Report, Run};
-use seekvl::{GenerationOptions, Model, Options, WeightType};
+use seekvl::{GenerationOptions, Model, Options, Quantization, WeightType};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::num::NonZeroUsize;
@@ -69,14 +69,27 @@ enum Dtype {
     F32,
     /// Brain floats.
     Bf16,
+    /// Matrices of 8 bits.
+    #[value(name = "q8_0")]
+    Q8_0,
+    /// Matrices of 4 bits, the vision tower's of 8.
+    #[value(name = "q4_0")]
+    Q4_0,
+    /// Matrices of 4 and 6 bits, the vision tower's of 8.
+    #[value(name = "q4_k_m")]
+    Q4KM,
 }
 
-impl From<Dtype> for WeightType {
-    fn from(dtype: Dtype) -> Self {
-        match dtype {
-            Dtype::Stored => Self::AsStored,
-            Dtype::F32 => Self::F32,
-            Dtype::Bf16 => Self::Bf16,
+impl Dtype {
+    /// What matrices that are not rounded are kept in, and what the others are rounded to.
+    fn kept(self) -> (WeightType, Option<Quantization>) {
+        match self {
+            Self::Stored => (WeightType::AsStored, None),
+            Self::F32 => (WeightType::F32, None),
+            Self::Bf16 => (WeightType::Bf16, None),
+            Self::Q8_0 => (WeightType::AsStored, Some(Quantization::Q8_0)),
+            Self::Q4_0 => (WeightType::AsStored, Some(Quantization::Q4_0)),
+            Self::Q4KM => (WeightType::AsStored, Some(Quantization::Q4KM)),
         }
     }
 }
@@ -84,7 +97,7 @@ impl From<Dtype> for WeightType {
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     // Threads work on questions of their own, which shares the work better than the kernels of a small model do.
-    rayon::ThreadPoolBuilder::new().num_threads(1).build_global()?;
+    seekvl::set_threads(1);
     let mut questions = question::read(&arguments.dir)?;
     questions.truncate(arguments.limit.unwrap_or(usize::MAX));
     let mut errors = arguments.errors.as_deref().map(create).transpose()?;
@@ -112,7 +125,8 @@ fn run(
     errors: Option<&mut BufWriter<File>>,
 ) -> Result<Run> {
     let name = dtype.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
-    let model = Model::builder().weights(dtype.into()).load(&arguments.model)?;
+    let (weights, quantization) = dtype.kept();
+    let model = Model::builder().weights(weights).quantization(quantization).load(&arguments.model)?;
     let generation = GenerationOptions { max_new_tokens: arguments.max_tokens, ..GenerationOptions::default() };
     let bar = ProgressBar::new(questions.len() as u64).with_message(name.clone());
     bar.set_style(ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} {per_sec} {eta}")?);
