@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 
 /// Said to whoever names no model.
 const ABOUT_NANO: &str = "\
-nano answers, a tiny model trained on small synthetic pictures: good for a try, not for photographs.
+nano answers, a tiny model at the beginning of its training on synthetic pictures: it knows colours
+and kinds of simple things, and cannot read yet.
 For DeepSeek-VL2, add --model deepseek-ai/deepseek-vl2-tiny, which is downloaded once from the
 Hugging Face hub. (--model nano or --quiet hides this.)";
 

@@ -131,6 +131,17 @@ def test_weights_are_kept_as_asked(picture: Path) -> None:
     assert len(seekvl.load(folder, dtype="bf16").ask(picture, "?", max_new_tokens=4).tokens) == 4
 
 
+@pytest.mark.parametrize("quantization", ["q8_0", "q4_0", "q4_k_m"])
+def test_weights_are_rounded_as_asked(picture: Path, quantization: str) -> None:
+    folder = REFERENCE / "vl2-tiny-like"
+    model = seekvl.load(folder, quantization=quantization)
+    assert len(model.ask(picture, "?", max_new_tokens=4, ignore_eos=True).tokens) == 4
+    exact, rounded = seekvl.load(folder).vision_features(picture), model.vision_features(picture)
+    assert 0 < abs(exact - rounded).max() < 0.1 * abs(exact).max()
+    weights = seekvl.plan(folder, picture, quantization=quantization).memory["weights"]
+    assert 0 < weights["held"] + weights["mapped"] < 2_000_000
+
+
 def test_what_cannot_be_loaded_is_an_error_that_says_why(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFoundError, match="has no model"):
         seekvl.load(tmp_path)
