@@ -243,8 +243,8 @@ impl Model {
     ///
     /// # Errors
     /// A conversation that is not well formed, an image that cannot be read, a prompt that does not fit the context,
-    /// [`Error::Cancelled`](crate::Error::Cancelled) while images are encoded (an answer that is cancelled later is no
-    /// error), or weights that compute nonsense.
+    /// [`Error::Cancelled`] while images are encoded (an answer that is cancelled later is no error), or weights that
+    /// compute nonsense.
     pub fn generate(&self, conversation: &Conversation, options: &Options) -> Result<Answer> {
         let mut stream = self.stream(conversation, options)?;
         for delta in &mut stream {
