@@ -19,8 +19,8 @@ def main(arguments: list[str] | None = None) -> list[seekvl.Answer]:
     """What the example does."""
     parser = argparse.ArgumentParser(description="Ask a question about a picture.")
     parser.add_argument("--model", default=seekvl.NANO)
-    parser.add_argument("--image", default=str(IMAGES / "receipt.png"))
-    parser.add_argument("question", nargs="?", default="What is the total?")
+    parser.add_argument("--image", default=str(IMAGES / "shapes.png"))
+    parser.add_argument("question", nargs="?", default="What colour is the triangle?")
     options = parser.parse_args(arguments)
 
     model = seekvl.load(options.model)
@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> list[seekvl.Answer]:
     print(f"\n({first.prompt_tokens} tokens in, {len(first.tokens)} out, {first.finish_reason})")
 
     # The history holds what the model wrote, markup included.
-    messages += [first.to_message(), {"role": "user", "content": "What is the date?"}]
+    messages += [first.to_message(), {"role": "user", "content": "How many circles are there?"}]
     second = model.chat(messages)
     print(second)
     return [first, second]
