@@ -246,11 +246,7 @@ impl Model {
     /// [`Error::Cancelled`] while images are encoded (an answer that is cancelled later is no error), or weights that
     /// compute nonsense.
     pub fn generate(&self, conversation: &Conversation, options: &Options) -> Result<Answer> {
-        let mut stream = self.stream(conversation, options)?;
-        for delta in &mut stream {
-            delta?;
-        }
-        Ok(stream.finish())
+        whole(self.stream(conversation, options)?)
     }
 
     /// As [`Model::generate`], and the text as it comes. The images are encoded before this returns.
@@ -268,7 +264,7 @@ impl Model {
     /// # Errors
     /// As [`Model::stream_prompt`].
     pub fn complete(&self, text: &str) -> Result<Answer> {
-        self.generate_prompt(self.processor.raw_prompt(text)?)
+        whole(self.stream_prompt(self.processor.raw_prompt(text)?, &Options::default())?)
     }
 
     /// What belongs between `prefix` and `suffix`, by a model that was trained to fill it in (DeepSeek-Coder-V2), with the
@@ -278,7 +274,7 @@ impl Model {
     /// # Errors
     /// [`Error::NoInfill`] for another model, and as [`Model::stream_prompt`].
     pub fn infill(&self, prefix: &str, suffix: &str) -> Result<Answer> {
-        self.generate_prompt(self.processor.infill_prompt(prefix, suffix)?)
+        whole(self.stream_prompt(self.processor.infill_prompt(prefix, suffix)?, &Options::default())?)
     }
 
     /// As [`Model::stream`], for a prompt without images that is made of tokens already.
@@ -292,14 +288,6 @@ impl Model {
         }
         let asked = Asked { thought: prompt.thought, has_markup: self.eyes.is_some(), ..Asked::default() };
         self.start(Encoded { sequence: TokenSequence::new(prompt.ids), asked }, options)
-    }
-
-    fn generate_prompt(&self, prompt: Prompt) -> Result<Answer> {
-        let mut stream = self.stream_prompt(prompt, &Options::default())?;
-        for delta in &mut stream {
-            delta?;
-        }
-        Ok(stream.finish())
     }
 
     fn start(&self, encoded: Encoded, options: &Options) -> Result<Stream<'_>> {
@@ -391,6 +379,14 @@ impl Model {
         }
         Ok(sequence)
     }
+}
+
+/// The answer when it is complete.
+fn whole(mut stream: Stream<'_>) -> Result<Answer> {
+    for delta in &mut stream {
+        delta?;
+    }
+    Ok(stream.finish())
 }
 
 /// What [`Model::ground`] asks for a description.

@@ -74,31 +74,28 @@ impl Loader {
         if !self.device().is_cpu() {
             return Err(Error::QuantizedOnDevice(quantization));
         }
-        let Shared { checkpoint, device, weights, fp8_blocks, used, .. } = &*self.shared;
-        let shared = Shared {
-            checkpoint: checkpoint.clone(),
-            device: device.clone(),
-            weights: *weights,
-            quantization: Some(quantization),
-            fp8_blocks: *fp8_blocks,
-            used: Mutex::new(used.lock().unwrap_or_else(PoisonError::into_inner).clone()),
-        };
-        Ok(Self { shared: Arc::new(shared), prefix: self.prefix })
+        Ok(self.with(|shared| shared.quantization = Some(quantization)))
     }
 
     /// The same place, where matrices `NAME` of type F8_E4M3 are read too: they have a scale for each block in
     /// `NAME_scale_inv`, and are kept as bf16 where they should be kept as they are stored.
     #[must_use]
     pub fn with_fp8_blocks(self, blocks: BlockSize) -> Self {
-        let Shared { checkpoint, device, weights, quantization, used, .. } = &*self.shared;
-        let shared = Shared {
+        self.with(|shared| shared.fp8_blocks = Some(blocks))
+    }
+
+    /// The same place with other settings; what was used so far counts for it too.
+    fn with(self, change: impl FnOnce(&mut Shared)) -> Self {
+        let Shared { checkpoint, device, weights, quantization, fp8_blocks, used } = &*self.shared;
+        let mut shared = Shared {
             checkpoint: checkpoint.clone(),
             device: device.clone(),
             weights: *weights,
             quantization: *quantization,
-            fp8_blocks: Some(blocks),
+            fp8_blocks: *fp8_blocks,
             used: Mutex::new(used.lock().unwrap_or_else(PoisonError::into_inner).clone()),
         };
+        change(&mut shared);
         Self { shared: Arc::new(shared), prefix: self.prefix }
     }
 

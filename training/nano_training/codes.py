@@ -104,7 +104,7 @@ class CodeBook(nn.Module):
         codes, known = self.exact(batch)
         others = codes.flatten(0, 1)[torch.randperm(codes[..., 0].numel(), device=codes.device)].view_as(codes)
         doubt = torch.rand(*codes.shape[:2], 1, device=codes.device)
-        doubt = torch.where(torch.rand_like(doubt) < 0.1, doubt, 0.1 * doubt) * (others.norm() > 0)
+        doubt = torch.where(torch.rand_like(doubt) < 0.1, doubt, 0.1 * doubt)
         kept = self.used - self.sizes[5]
         mixed = codes + doubt * (others - codes)
         unknown = torch.where(known[..., :kept] > 0, mixed[..., :kept], others[..., :kept] * torch.rand_like(doubt))
