@@ -46,7 +46,8 @@ impl Case {
             Mask::Causal { first } => Mask::Causal { first: first + queries.start },
         };
         let bias = self.grid.as_ref().map(|(across, lines, columns)| {
-            let part = |all: &'_ [f32]| queries.start * all.len() / self.a.queries..queries.end * all.len() / self.a.queries;
+            let part =
+                |all: &'_ [f32]| queries.start * all.len() / self.a.queries..queries.end * all.len() / self.a.queries;
             GridBias { lines: &lines[part(lines)], columns: &columns[part(columns)], across: *across }
         });
         let a = Attention { queries: queries.len(), keys, mask, bias, ..self.a };
@@ -109,9 +110,26 @@ impl Case {
     }
 }
 
-fn shape(queries: usize, keys: usize, kv_heads: usize, group: usize, key_dim: usize, value_dim: usize) -> Attention<'static> {
+fn shape(
+    queries: usize,
+    keys: usize,
+    kv_heads: usize,
+    group: usize,
+    key_dim: usize,
+    value_dim: usize,
+) -> Attention<'static> {
     let scale = 1.0 / (key_dim as f32).sqrt();
-    Attention { queries, keys, heads: kv_heads * group, kv_heads, key_dim, value_dim, scale, mask: Mask::None, bias: None }
+    Attention {
+        queries,
+        keys,
+        heads: kv_heads * group,
+        kv_heads,
+        key_dim,
+        value_dim,
+        scale,
+        mask: Mask::None,
+        bias: None,
+    }
 }
 
 prop_compose! {

@@ -5,7 +5,7 @@
 //!
 //! - [`Checkpoint`] opens safetensors shards by memory map, [`Loader`] hands out their tensors strictly.
 //! - [`Weight`] is a matrix in the type it is kept in; [`Linear`], [`Embedding`] and [`HeadLinear`] multiply by it.
-//! - [`RmsNorm`], [`LayerNorm`], [`Mlp`], [`GatedMlp`], [`Rotary`] and [`attention`] are the rest.
+//! - [`RmsNorm`], [`LayerNorm`], [`Mlp`], [`GatedMlp`], [`Rotary`], [`RelativePositions`] and [`attention`] are the rest.
 //!
 //! The CUDA and Metal paths compile under the features of those names and follow the same formulas, but have not been
 //! run on such a device by this project's tests, which force candle's path on a CPU instead.
@@ -25,11 +25,13 @@ mod loader;
 mod mlp;
 mod norm;
 mod quantization;
+mod relative;
+mod renaming;
 mod rotary;
 mod weight;
 
 pub use activation::Activation;
-pub use attention::{Mask, attention, round_rows};
+pub use attention::{Mask, attention, attention_on_grid, round_rows};
 pub use candle_core::{D, DType, Device, Error as TensorError, Tensor};
 pub use checkpoint::{Checkpoint, StoredTensor};
 pub use embedding::Embedding;
@@ -43,6 +45,8 @@ pub use loader::{Loader, WeightType};
 pub use mlp::{GatedMlp, Mlp};
 pub use norm::{LayerNorm, RmsNorm};
 pub use quantization::{Quantization, UnknownQuantization};
+pub use relative::RelativePositions;
+pub use renaming::Renaming;
 pub use rotary::{Angles, Pairs, Rotary};
 pub use safetensors::Dtype as StoredDtype;
 pub use seekvl_kernels::quantized::Format;

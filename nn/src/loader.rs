@@ -2,7 +2,9 @@
 
 use crate::fp8::BlockSize;
 use crate::weight::Data;
-use crate::{Checkpoint, Embedding, Error, LayerNorm, Linear, Quantization, Result, RmsNorm, StoredTensor, Weight};
+use crate::{
+    Checkpoint, Embedding, Error, LayerNorm, Linear, Quantization, Renaming, Result, RmsNorm, StoredTensor, Weight,
+};
 use candle_core::{DType, Device, Tensor};
 use half::{bf16, f16};
 use safetensors::Dtype;
@@ -41,6 +43,7 @@ struct Shared {
     quantization: Option<Quantization>,
     /// Of matrices in 8 bits, where the checkpoint has some.
     fp8_blocks: Option<BlockSize>,
+    names: &'static [Renaming],
     used: Mutex<BTreeSet<String>>,
 }
 
@@ -59,8 +62,8 @@ impl Loader {
         if weights == WeightType::F16 && device.is_cpu() {
             return Err(Error::HalfOnCpu);
         }
-        let shared =
-            Shared { checkpoint, device, weights, quantization: None, fp8_blocks: None, used: Mutex::default() };
+        let (quantization, fp8_blocks, names, used) = (None, None, &[][..], Mutex::default());
+        let shared = Shared { checkpoint, device, weights, quantization, fp8_blocks, names, used };
         Ok(Self { shared: Arc::new(shared), prefix: String::new() })
     }
 
@@ -84,15 +87,23 @@ impl Loader {
         self.with(|shared| shared.fp8_blocks = Some(blocks))
     }
 
+    /// The same place in a checkpoint that has other names than those that are asked for. What errors and
+    /// [`Quantization::format`] are told are the checkpoint's.
+    #[must_use]
+    pub fn renamed(self, names: &'static [Renaming]) -> Self {
+        self.with(|shared| shared.names = names)
+    }
+
     /// The same place with other settings; what was used so far counts for it too.
     fn with(self, change: impl FnOnce(&mut Shared)) -> Self {
-        let Shared { checkpoint, device, weights, quantization, fp8_blocks, used } = &*self.shared;
+        let Shared { checkpoint, device, weights, quantization, fp8_blocks, names, used } = &*self.shared;
         let mut shared = Shared {
             checkpoint: checkpoint.clone(),
             device: device.clone(),
             weights: *weights,
             quantization: *quantization,
             fp8_blocks: *fp8_blocks,
+            names,
             used: Mutex::new(used.lock().unwrap_or_else(PoisonError::into_inner).clone()),
         };
         change(&mut shared);
@@ -102,7 +113,7 @@ impl Loader {
     /// The place `part` below this one.
     #[must_use]
     pub fn at(&self, part: impl Display) -> Self {
-        Self { shared: self.shared.clone(), prefix: self.full_name(&part.to_string()) }
+        Self { shared: self.shared.clone(), prefix: self.asked_name(&part.to_string()) }
     }
 
     /// Where the tensors go.
@@ -112,7 +123,12 @@ impl Loader {
 
     /// Whether the checkpoint has a tensor of this name here.
     pub fn contains(&self, name: &str) -> bool {
-        self.shared.checkpoint.get(&self.full_name(name)).is_some()
+        self.shape(name).is_some()
+    }
+
+    /// The shape of a tensor, if the checkpoint has it here.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.shared.checkpoint.get(&self.full_name(name)).map(|stored| &stored.shape[..])
     }
 
     /// Ticks off all tensors whose names begin with `prefix` here: present in checkpoints, and of no use.
@@ -177,6 +193,8 @@ impl Loader {
         }
         let (name, stored) = self.take(name, shape)?;
         let (rows, cols) = (shape[0], shape[1..].iter().product());
+        // Convolutions stay as they are.
+        let quantization = quantization.filter(|_| shape.len() == 2);
         if let Some(format) = quantization.and_then(|quantization| quantization.format(&name, cols)) {
             return self.quantize(&name, &stored, format, (rows, cols));
         }
@@ -285,8 +303,13 @@ impl Loader {
         Ok(LayerNorm::new(weight, self.tensor(&format!("{name}.bias"), &[width])?, eps))
     }
 
-    fn full_name(&self, name: &str) -> String {
+    fn asked_name(&self, name: &str) -> String {
         if self.prefix.is_empty() { name.into() } else { format!("{}.{name}", self.prefix) }
+    }
+
+    /// The name in the checkpoint.
+    fn full_name(&self, name: &str) -> String {
+        Renaming::apply(self.shared.names, &self.asked_name(name)).into_owned()
     }
 
     fn used(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
