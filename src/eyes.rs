@@ -5,20 +5,33 @@ use crate::{Error, Result};
 use seekvl_language::Cancel;
 use seekvl_nn::{Device, Loader, Tensor};
 use seekvl_projector::Projector;
-use seekvl_vision::{Siglip, SiglipProbe, TileGrid, Tiles};
+use seekvl_vision::{Level, Normalizer, Sam, SamProbe, Siglip, SiglipProbe, TileGrid, Tiles, shrink};
 
-/// Vision tower and projector.
+/// Vision towers and projector.
 pub(crate) struct Eyes {
     siglip: Siglip,
+    sam: Option<Sam>,
     projector: Projector,
     spec: EyesSpec,
     device: Device,
 }
 
+/// For each tower something: normalised patches `[views, patches, 3 · patch_size²]`, or features `[views, patches, width]`.
+pub(crate) struct Seen {
+    pub low: Tensor,
+    /// Of the tower for high resolution, if there is one.
+    pub high: Option<Tensor>,
+}
+
 impl Eyes {
     pub fn load(loader: &Loader, spec: &EyesSpec) -> Result<Self> {
+        // Norms that the original makes and never calls.
+        loader.skip("unused.high_layer_norm.");
+        loader.skip("unused.low_layer_norm.");
+        let sam = spec.high.as_ref().map(|high| Sam::load(&loader.at("high"), high.sam.clone()));
         Ok(Self {
             siglip: Siglip::load(&loader.at("vision"), spec.vision)?,
+            sam: sam.transpose()?,
             projector: Projector::load(loader, spec.projector)?,
             spec: spec.clone(),
             device: loader.device().clone(),
@@ -32,41 +45,71 @@ impl Eyes {
         let once = tiles.grid().tiles() == 1;
         let views = if once { 1 } else { tiles.len() };
         let patches = self.patches(tiles, views)?;
-        let features = self.siglip.forward(&patches, &mut Interruptible(cancel))?.ok_or(Error::Cancelled)?;
-        let tokens = self.projector.forward(&features)?;
+        let features = self.features(&patches, &mut Interruptible(cancel))?.ok_or(Error::Cancelled)?;
+        let tokens = self.project(&features)?;
         let tokens = if once { tokens.repeat((2, 1, 1)).map_err(seekvl_nn::Error::from)? } else { tokens };
         self.arrange(&tokens, tiles.grid())
     }
 
-    /// The first `views` views as normalised patches, `[views, patches, 3 · patch_size²]`.
-    pub fn patches(&self, tiles: &Tiles, views: usize) -> Result<Tensor> {
-        let vision = &self.spec.vision;
-        let per_view = vision.patches() * vision.patch_len();
-        let mut rows = vec![0f32; views * per_view];
-        for (view, rows) in tiles.views().zip(rows.chunks_exact_mut(per_view)) {
-            self.spec.tiling.normalizer().patches(view, vision.image_size, vision.patch_size, rows);
+    /// The first `views` views as normalised patches.
+    pub fn patches(&self, tiles: &Tiles, views: usize) -> Result<Seen> {
+        let (vision, size) = (&self.spec.vision, tiles.size() as usize);
+        let normalizer = self.spec.tiling.normalizer();
+        let shape = [vision.image_size, vision.patch_size];
+        let low = if vision.image_size == size {
+            self.rows(normalizer, shape, tiles.views().take(views))
+        } else {
+            let shrunk: Vec<_> = tiles.views().take(views).map(|view| shrink(view, size, vision.image_size)).collect();
+            self.rows(normalizer, shape, shrunk.iter().map(|view| &view[..]))
+        };
+        let high = self.spec.high.as_ref().map(|high| {
+            self.rows(&high.normalizer, [high.sam.image_size, high.sam.patch_size], tiles.views().take(views))
+        });
+        Ok(Seen { low: low?, high: high.transpose()? })
+    }
+
+    fn rows<'v, L: Level + 'v>(
+        &self,
+        normalizer: &Normalizer,
+        [size, patch]: [usize; 2],
+        views: impl ExactSizeIterator<Item = &'v [L]>,
+    ) -> Result<Tensor> {
+        let (patches, len) = ((size / patch) * (size / patch), 3 * patch * patch);
+        let shape = (views.len(), patches, len);
+        let mut rows = vec![0f32; views.len() * patches * len];
+        for (view, rows) in views.zip(rows.chunks_exact_mut(patches * len)) {
+            normalizer.patches(view, size, patch, rows);
         }
-        let shape = (views, vision.patches(), vision.patch_len());
         Ok(Tensor::from_vec(rows, shape, &self.device).map_err(seekvl_nn::Error::from)?)
+    }
+
+    /// What the towers make of normalised patches; `None` where the probe cancelled it.
+    pub fn features(&self, patches: &Seen, probe: &mut (impl SiglipProbe + SamProbe)) -> Result<Option<Seen>> {
+        let Some(low) = self.siglip.forward(&patches.low, probe)? else { return Ok(None) };
+        let (Some(sam), Some(patches)) = (&self.sam, &patches.high) else { return Ok(Some(Seen { low, high: None })) };
+        Ok(sam.forward(patches, probe)?.map(|high| Seen { low, high: Some(high) }))
+    }
+
+    /// Visual tokens `[views, tokens, hidden]` of features.
+    pub fn project(&self, features: &Seen) -> Result<Tensor> {
+        Ok(self.projector.forward(&features.low, features.high.as_ref())?)
     }
 
     /// Visual tokens in the order of the sequence.
     pub fn arrange(&self, tokens: &Tensor, grid: TileGrid) -> Result<Tensor> {
         Ok(self.projector.arrange(tokens, (grid.cols as usize, grid.rows as usize), &self.spec.layout)?)
     }
-
-    pub fn siglip(&self) -> &Siglip {
-        &self.siglip
-    }
-
-    pub fn projector(&self) -> &Projector {
-        &self.projector
-    }
 }
 
 struct Interruptible<'a>(&'a Cancel);
 
 impl SiglipProbe for Interruptible<'_> {
+    fn is_cancelled(&self) -> bool {
+        self.0.is_cancelled()
+    }
+}
+
+impl SamProbe for Interruptible<'_> {
     fn is_cancelled(&self) -> bool {
         self.0.is_cancelled()
     }

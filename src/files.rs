@@ -12,6 +12,8 @@ use std::path::{Component, Path, PathBuf};
 
 pub(crate) const CONFIG: &str = "config.json";
 pub(crate) const PROCESSOR_CONFIG: &str = "processor_config.json";
+pub(crate) const PREPROCESSOR_CONFIG: &str = "preprocessor_config.json";
+pub(crate) const TOWER_SIZES: &str = "tower_sizes.json";
 pub(crate) const TOKENIZER: &str = "tokenizer.json";
 pub(crate) const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 pub(crate) const GENERATION_CONFIG: &str = "generation_config.json";
@@ -35,6 +37,11 @@ pub struct ModelFiles {
     pub config: ModelFile,
     /// `processor_config.json`, where there is one: models with eyes have it.
     pub processor_config: Option<ModelFile>,
+    /// `preprocessor_config.json`, where there is one: DeepSeek-VL has it.
+    pub preprocessor_config: Option<ModelFile>,
+    /// `tower_sizes.json`, where there is one: the sizes of vision towers that `config.json` only names, where they are
+    /// others than those of the published models.
+    pub tower_sizes: Option<ModelFile>,
     /// `tokenizer.json`.
     pub tokenizer: ModelFile,
     /// `tokenizer_config.json`, where there is one.
@@ -107,6 +114,8 @@ impl ModelFiles {
         Ok(Self {
             config: required(CONFIG)?,
             processor_config: source.file(PROCESSOR_CONFIG),
+            preprocessor_config: source.file(PREPROCESSOR_CONFIG),
+            tower_sizes: source.file(TOWER_SIZES),
             tokenizer: required(TOKENIZER)?,
             tokenizer_config: source.file(TOKENIZER_CONFIG),
             generation_config: source.file(GENERATION_CONFIG),
@@ -117,6 +126,18 @@ impl ModelFiles {
                 Source::Embedded(..) => None,
             },
         })
+    }
+
+    /// The same model in another layout, of which `dir` has configuration and weights (one file).
+    pub(crate) fn with_layout(&self, dir: &Path) -> Self {
+        let source = Source::Directory(dir.into());
+        Self {
+            config: dir.join(CONFIG).into(),
+            tower_sizes: source.file(TOWER_SIZES),
+            shards: vec![dir.join(WEIGHTS).into()],
+            dir: Some(dir.into()),
+            ..self.clone()
+        }
     }
 
     /// Opens the weights: maps them, or uses them where they are in this program. Only headers are read.

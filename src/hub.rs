@@ -4,8 +4,8 @@
 //! Nothing is printed; whoever wants to show progress gives a [`Progress`].
 
 use crate::files::{
-    self, CHAT_TEMPLATE, CONFIG, GENERATION_CONFIG, ModelFiles, PROCESSOR_CONFIG, Source, TOKENIZER, TOKENIZER_CONFIG,
-    WEIGHTS, WEIGHTS_INDEX, Wanted, shard_names,
+    self, CHAT_TEMPLATE, CONFIG, GENERATION_CONFIG, ModelFiles, PREPROCESSOR_CONFIG, PROCESSOR_CONFIG, Source,
+    TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, WEIGHTS_INDEX, Wanted, shard_names,
 };
 use crate::{Error, Result};
 use hf_hub::api::sync::{Api, ApiBuilder, ApiError, ApiRepo};
@@ -209,7 +209,7 @@ impl Hub<'_> {
         for name in [CONFIG, TOKENIZER] {
             download.file(name)?;
         }
-        let optional = [PROCESSOR_CONFIG, TOKENIZER_CONFIG, GENERATION_CONFIG, CHAT_TEMPLATE];
+        let optional = [PROCESSOR_CONFIG, PREPROCESSOR_CONFIG, TOKENIZER_CONFIG, GENERATION_CONFIG, CHAT_TEMPLATE];
         for name in optional.into_iter().filter(|name| has(name)) {
             download.file(name)?;
         }

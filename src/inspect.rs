@@ -4,6 +4,7 @@ use crate::Result;
 use crate::config::{EyesSpec, ModelSpec};
 use crate::files::ModelFiles;
 use seekvl_language::AttentionSpec;
+use seekvl_vision::SamSpec;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -46,8 +47,31 @@ pub struct VisionInfo {
     pub heads: usize,
     /// Width inside the feed-forward layers.
     pub mlp: usize,
-    /// Most local tiles of an image.
+    /// Most local tiles of an image; 0 where images are looked at as a whole.
     pub max_tiles: u64,
+    /// A second tower, which sees more pixels of the same view, if there is one.
+    pub high: Option<HighVisionInfo>,
+}
+
+/// A tower for high resolution.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HighVisionInfo {
+    /// Side of a view in pixels.
+    pub image_size: usize,
+    /// Side of a patch in pixels.
+    pub patch_size: usize,
+    /// Width of the stream.
+    pub width: usize,
+    /// Number of blocks.
+    pub layers: usize,
+    /// Those of them that attend to everything.
+    pub global: usize,
+    /// Patches along a side of the windows that the others attend to.
+    pub window: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Width inside the feed-forward layers.
+    pub mlp: usize,
 }
 
 /// The projector and the layout of images.
@@ -95,7 +119,7 @@ pub struct LanguageInfo {
 /// Numbers of weights.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ParameterInfo {
-    /// Of the vision tower, its unused pooling left out.
+    /// Of the vision towers, unused pooling left out.
     pub vision: usize,
     /// Of the projector.
     pub projector: usize,
@@ -147,7 +171,7 @@ pub fn inspect(files: &ModelFiles) -> Result<ModelInfo> {
         }),
         language: language_info(&spec),
         parameters: ParameterInfo {
-            vision: spec.eyes.as_ref().map_or(0, |eyes| eyes.vision.parameters()),
+            vision: spec.eyes.as_ref().map_or(0, EyesSpec::vision_parameters),
             projector: spec.eyes.as_ref().map_or(0, |eyes| eyes.projector.parameters()),
             language: language.total,
             language_per_token: language.active,
@@ -171,7 +195,21 @@ fn vision(spec: &EyesSpec) -> VisionInfo {
         layers: vision.layers,
         heads: vision.heads,
         mlp: vision.mlp,
-        max_tiles: spec.tiling.candidates().iter().map(tiles).max().unwrap_or(1),
+        max_tiles: spec.tiling.candidates().iter().map(tiles).max().unwrap_or(0),
+        high: spec.high.as_ref().map(|high| high_vision(&high.sam)),
+    }
+}
+
+fn high_vision(sam: &SamSpec) -> HighVisionInfo {
+    HighVisionInfo {
+        image_size: sam.image_size,
+        patch_size: sam.patch_size,
+        width: sam.width,
+        layers: sam.layers,
+        global: (0..sam.layers).filter(|layer| sam.global.contains(layer)).count(),
+        window: sam.window,
+        heads: sam.heads,
+        mlp: sam.mlp,
     }
 }
 

@@ -4,6 +4,7 @@ mod features;
 mod stream;
 
 use crate::answer::{Answer, Asked, Timings};
+use crate::config::Family;
 use crate::conversation::{Conversation, Image, Message};
 use crate::eyes::Eyes;
 use crate::files::ModelFiles;
@@ -24,7 +25,8 @@ pub use stream::Stream;
 /// What [`Model::ocr`] asks.
 pub const OCR_PROMPT: &str = "Extract all the text in the image.";
 
-/// A model, ready to answer: one of DeepSeek-VL2, or a language model of the same family that reads text alone. It never changes, so one serves any number of threads.
+/// A model, ready to answer: one of DeepSeek-VL2 or DeepSeek-VL, or a language model of the same family that reads text alone. It
+/// never changes, so one serves any number of threads.
 ///
 /// Weights are mapped from their files, not read into memory; the files must stay as they are while the model is in use.
 ///
@@ -158,7 +160,7 @@ impl<'p> Builder<'p> {
         let processor = Processor::read(files)?;
         let checkpoint = Arc::new(files.checkpoint()?);
         let spec = processor.spec();
-        let mut loader = Loader::new(checkpoint, self.device, self.weights)?;
+        let mut loader = Loader::new(checkpoint, self.device, self.weights)?.renamed(spec.names);
         if let Some(quantization) = self.quantization {
             loader = loader.quantized(quantization)?;
         }
@@ -231,7 +233,7 @@ impl Model {
     }
 
     /// Finds a described thing in an image; [`Answer::regions`] has its boxes. The description is asked for between
-    /// `<|ref|>` tags, as the model was trained.
+    /// `<|ref|>` tags, as DeepSeek-VL2 was trained; other models give no boxes.
     ///
     /// # Errors
     /// As [`Model::generate`].
@@ -286,7 +288,7 @@ impl Model {
         if !prompt.images.is_empty() {
             return Err(Error::ImageCount { message: None, placeholders: prompt.images.len(), images: 0 });
         }
-        let asked = Asked { thought: prompt.thought, has_markup: self.eyes.is_some(), ..Asked::default() };
+        let asked = Asked { thought: prompt.thought, has_markup: self.has_markup(), ..Asked::default() };
         self.start(Encoded { sequence: TokenSequence::new(prompt.ids), asked }, options)
     }
 
@@ -342,6 +344,11 @@ impl Model {
         self.mtp.as_ref()
     }
 
+    /// Whether answers may point with boxes.
+    fn has_markup(&self) -> bool {
+        self.processor.spec().eyes.as_ref().is_some_and(|eyes| eyes.family == Family::Vl2)
+    }
+
     fn engine(&self, options: &Options) -> Engine<'_> {
         let engine = Engine::new(&self.decoder, self.processor.tokenizer()).prefill_chunk(options.prefill_chunk);
         engine.drafting(self.mtp().filter(|_| options.draft))
@@ -358,7 +365,7 @@ impl Model {
         let timings = Timings { images, vision: started.elapsed(), ..Timings::default() };
         let image_tokens = prepared.prompt.images.iter().map(ExactSizeIterator::len).collect();
         let thought = prepared.prompt.thought;
-        Ok(Encoded { sequence, asked: Asked { image_tokens, thought, timings, has_markup: self.eyes.is_some() } })
+        Ok(Encoded { sequence, asked: Asked { image_tokens, thought, timings, has_markup: self.has_markup() } })
     }
 
     /// What the language model is given: the prompt's ids, and the encoded pictures in their slots. Pictures are added

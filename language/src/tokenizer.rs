@@ -111,6 +111,19 @@ impl Tokenizer {
         Ok(self)
     }
 
+    /// Adds a special token where the vocabulary lacks it, as the originals' processors do with those that stand for images. A
+    /// new id continues the vocabulary, so compare [`vocab_size`](Self::vocab_size) with the model's.
+    ///
+    /// # Errors
+    /// If the tokenizer refuses it.
+    pub fn with_special_token(mut self, token: &str) -> Result<Self> {
+        if self.token_id(token).is_none() {
+            self.add_special(&[token])?;
+            self.vocab_size = vocab_size(&self.inner);
+        }
+        Ok(self)
+    }
+
     fn add_special(&mut self, tokens: &[&str]) -> Result<()> {
         let tokens = tokens.iter().map(|token| AddedToken::from(*token, true));
         self.inner

@@ -5,7 +5,7 @@ use super::set::sha256;
 use super::{DoctorOptions, LayerPart, Notebook, PartReport, Stage};
 use crate::config::is_known as is_known_type;
 use crate::conversation::{Conversation, Image};
-use crate::files::{self, CONFIG, ModelFiles, Wanted, read_json};
+use crate::files::{self, CONFIG, ModelFiles, WEIGHTS, Wanted, read_json};
 use crate::model::Seen;
 use crate::processor::Prepared;
 use crate::{Error, Model, Result, TilingOptions};
@@ -13,11 +13,14 @@ use seekvl_language::{
     Cancel, Engine, GenerationOptions, Mtp, Probe, Request as EngineRequest, Routing, Sampling, Span, TokenSequence,
 };
 use seekvl_nn::{Tensor, to_vec};
-use seekvl_vision::{Conversion, DecodeOptions, Rgb, SiglipProbe, Tiles};
+use seekvl_vision::{Conversion, DecodeOptions, Rgb, SamProbe, SiglipProbe, Tiles, shrink};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// The directory of the other layout of a checkpoint.
+const ORIGINAL: &str = "original";
 
 /// Whether this version runs the checkpoint's system.
 pub fn is_known(dir: &Path) -> Result<bool> {
@@ -36,7 +39,8 @@ pub fn is_known(dir: &Path) -> Result<bool> {
     Ok(kind.model_type.as_deref().is_some_and(is_known_type))
 }
 
-pub fn check(dir: &Path, options: &DoctorOptions) -> Result<PartReport> {
+/// Checks a checkpoint, and then the other layout of it, if it has one.
+pub fn check(dir: &Path, options: &DoctorOptions) -> Result<Vec<PartReport>> {
     let path = dir.join(golden::JSON);
     let golden: Golden = read_json(&path)?;
     let other =
@@ -45,6 +49,23 @@ pub fn check(dir: &Path, options: &DoctorOptions) -> Result<PartReport> {
         Some(id) => files::embedded(id, Wanted::Everything).ok_or_else(|| other(id))??,
         None => ModelFiles::in_dir(dir)?,
     };
+    let name = super::name(dir);
+    let mut parts = vec![check_layout(dir, &golden, &files, name.clone(), options)?];
+    let original = dir.join(ORIGINAL);
+    if original.join(CONFIG).is_file() && original.join(WEIGHTS).is_file() {
+        let files = files.with_layout(&original);
+        parts.push(check_layout(dir, &golden, &files, format!("{name}/{ORIGINAL}"), options)?);
+    }
+    Ok(parts)
+}
+
+fn check_layout(
+    dir: &Path,
+    golden: &Golden,
+    files: &ModelFiles,
+    part: String,
+    options: &DoctorOptions,
+) -> Result<PartReport> {
     let set = match dir.canonicalize().ok().as_deref().and_then(Path::parent) {
         Some(parent) => parent.to_owned(),
         None => dir.join(".."),
@@ -53,16 +74,17 @@ pub fn check(dir: &Path, options: &DoctorOptions) -> Result<PartReport> {
         .weights(options.weights)
         .quantization(options.quantization)
         .device(options.device.clone())
-        .load_files(&files)?;
+        .load_files(files)?;
     let mut doctor = Doctor {
         lossy: lossy_pictures(&set)?,
         set,
         tensors: Tensors::read(&dir.join(golden::TENSORS))?,
         model: &model,
-        new_tokens: golden.new_tokens,
+        golden,
         notebook: Notebook::new(options),
     };
-    doctor.tokenizer(&golden);
+    doctor.tokenizer();
+    doctor.template()?;
     for (name, request) in &golden.requests {
         doctor.notebook.begin();
         if let Some(prompt) = request.prompt() {
@@ -72,11 +94,12 @@ pub fn check(dir: &Path, options: &DoctorOptions) -> Result<PartReport> {
         } else {
             let rows = request.rows.iter().map(|row| golden.requests.get(row));
             let rows: Option<Vec<&Request>> = rows.collect();
-            let unknown = || Error::Reference { path: path.clone(), reason: format!("{name} has a row that is none") };
+            let path = dir.join(golden::JSON);
+            let unknown = || Error::Reference { path, reason: format!("{name} has a row that is none") };
             doctor.batch(name, request, &rows.ok_or_else(unknown)?)?;
         }
     }
-    Ok(doctor.notebook.into_report(super::name(dir)))
+    Ok(doctor.notebook.into_report(part))
 }
 
 mod plain;
@@ -87,20 +110,30 @@ struct Doctor<'m> {
     lossy: BTreeMap<String, Arc<Rgb>>,
     tensors: Tensors,
     model: &'m Model,
-    new_tokens: usize,
+    golden: &'m Golden,
     notebook: Notebook,
 }
 
 impl Doctor<'_> {
-    fn tokenizer(&mut self, golden: &Golden) {
+    fn tokenizer(&mut self) {
         let tokenizer = self.model.processor().tokenizer();
-        for case in &golden.tokenizer_cases {
+        for case in &self.golden.tokenizer_cases {
             let ids = tokenizer.encode(&case.text).unwrap_or_default();
             self.notebook.same(Stage::Tokenizer, &format!("{:?}", case.text), &ids, &case.ids);
             let got = [tokenizer.decode(&case.ids, false), tokenizer.decode(&case.ids, true)];
             let expected = [case.decoded.clone(), case.decoded_skip_special.clone()];
             self.notebook.same(Stage::Tokenizer, &format!("{:?}", case.text), &got, &expected);
         }
+    }
+
+    fn template(&mut self) -> Result<()> {
+        let Some(cases) = &self.golden.template else { return Ok(()) };
+        let processor = self.model.processor();
+        let conversation = Conversation::from_messages(cases.multi_turn.messages.clone())?;
+        let got = processor.prompt(&conversation, &[])?.ids;
+        let expected = processor.raw_prompt(&cases.multi_turn.prompt)?.ids;
+        self.notebook.same(Stage::Templates, "multi_turn", &got, &expected);
+        Ok(())
     }
 
     fn single(&mut self, name: &str, request: &Request) -> Result<()> {
@@ -114,7 +147,7 @@ impl Doctor<'_> {
     }
 
     fn prepare(&self, request: &Request) -> Result<Prepared> {
-        let mut conversation = Conversation::from_messages(request.messages.clone())?;
+        let mut conversation = Conversation::from_messages(request.messages(self.golden.image_token.as_deref()))?;
         for image in conversation.messages.iter_mut().flat_map(|message| &mut message.images) {
             *image = self.picture(image)?;
         }
@@ -148,12 +181,11 @@ impl Doctor<'_> {
         let got: Vec<i64> = prepared.prompt.ids.iter().map(|&id| id.into()).collect();
         self.notebook.same(Stage::Tokens, name, &got, &expected);
         let counts: Vec<usize> = prepared.prompt.images.iter().map(ExactSizeIterator::len).collect();
-        self.notebook.same(
-            Stage::Tokens,
-            name,
-            &counts,
-            request.num_image_tokens.get(row).map_or(&[][..], Vec::as_slice),
-        );
+        let expected = match (request.num_image_tokens.get(row), self.golden.num_image_tokens) {
+            (Some(counts), _) => counts.clone(),
+            (None, tokens) => vec![tokens.unwrap_or_default(); request.images().len()],
+        };
+        self.notebook.same(Stage::Tokens, name, &counts, &expected);
         Ok(())
     }
 
@@ -164,8 +196,10 @@ impl Doctor<'_> {
             got.resize(got.len().max(crops.len()), 0);
             self.notebook.same(Stage::Tiles, name, &got, &crops);
         }
-        let got: Vec<String> = prepared.tiles.iter().flat_map(|tiles| tiles.views().map(sha256)).collect();
-        self.notebook.same(Stage::Pixels, name, &got, &request.tile_sha256);
+        if !request.tile_sha256.is_empty() || prepared.tiles.is_empty() {
+            let got: Vec<String> = prepared.tiles.iter().flat_map(|tiles| tiles.views().map(sha256)).collect();
+            self.notebook.same(Stage::Pixels, name, &got, &request.tile_sha256);
+        }
         if let Some((expected, _)) = self.tensors.octets(&format!("{name}.pixels_u8"))? {
             let got: Vec<u8> = prepared.tiles.iter().flat_map(Tiles::as_bytes).copied().collect();
             self.notebook.same(Stage::Pixels, name, &got, expected);
@@ -173,14 +207,18 @@ impl Doctor<'_> {
         if let Some((expected, _)) = self.tensors.floats(&format!("{name}.pixel_values"))?
             && let Some(eyes) = &self.model.processor().spec().eyes
         {
-            let normalizer = eyes.tiling.normalizer();
-            let mut got = vec![0f32; expected.len()];
-            let views = prepared.tiles.iter().flat_map(Tiles::views);
-            for (view, planes) in
-                views.zip(got.chunks_exact_mut(expected.len().max(1) / request.tile_sha256.len().max(1)))
-            {
-                if view.len() == planes.len() {
+            let (normalizer, size) = (eyes.tiling.normalizer(), eyes.vision.image_size);
+            let views: Vec<(&[u8], usize)> = prepared
+                .tiles
+                .iter()
+                .flat_map(|tiles| tiles.views().map(|view| (view, tiles.size() as usize)))
+                .collect();
+            let mut got = vec![0f32; views.len() * 3 * size * size];
+            for ((view, from), planes) in views.into_iter().zip(got.chunks_exact_mut(3 * size * size)) {
+                if from == size {
                     normalizer.planes(view, planes);
+                } else {
+                    normalizer.planes(&shrink(view, from, size), planes);
                 }
             }
             self.notebook.values(Stage::PixelValues, name, &got, &expected);
@@ -192,21 +230,24 @@ impl Doctor<'_> {
     fn see(&mut self, name: &str, prepared: &Prepared) -> Result<TokenSequence> {
         let mut sequence = TokenSequence::new(prepared.prompt.ids.clone());
         let Some(eyes) = self.model.eyes() else { return Ok(sequence) };
-        let (mut features, mut tokens) = (Vec::new(), Vec::new());
+        let (mut features, mut high, mut tokens) = (Vec::new(), Vec::new(), Vec::new());
         for (index, (tiles, slots)) in prepared.tiles.iter().zip(&prepared.prompt.images).enumerate() {
             let patches = eyes.patches(tiles, tiles.len())?;
-            let mut probe = SiglipCheck { doctor: self, name, is_first: index == 0, failure: None };
-            let Some(seen) = eyes.siglip().forward(&patches, &mut probe)? else { return Err(Error::Cancelled) };
+            let mut probe = TowerCheck { doctor: self, name, is_first: index == 0, failure: None };
+            let Some(seen) = eyes.features(&patches, &mut probe)? else { return Err(Error::Cancelled) };
             if let Some(failure) = probe.failure {
                 return Err(failure);
             }
-            let projected = eyes.projector().forward(&seen)?;
+            let projected = eyes.project(&seen)?;
             sequence.insert(slots.start, eyes.arrange(&projected, tiles.grid())?)?;
-            features.extend(to_vec(&seen)?);
+            features.extend(to_vec(&seen.low)?);
+            high.extend(seen.high.as_ref().map(to_vec).transpose()?.unwrap_or_default());
             tokens.extend(to_vec(&projected)?);
         }
         // A reference may hold the first views only.
         self.beginning(Stage::Vision, name, "vision", &features)?;
+        self.beginning(Stage::HighVision, name, "high_res", &high)?;
+        self.beginning(Stage::Projector, name, "aligned", &tokens)?;
         self.beginning(Stage::Projector, name, "projector", &tokens)?;
         Ok(sequence)
     }
@@ -304,7 +345,7 @@ impl Doctor<'_> {
         mtp: Option<&Mtp>,
     ) -> Result<Vec<Vec<u32>>> {
         let options = GenerationOptions {
-            max_new_tokens: self.new_tokens,
+            max_new_tokens: self.golden.new_tokens,
             sampling,
             repetition_guard: None,
             ..GenerationOptions::default()
@@ -317,15 +358,15 @@ impl Doctor<'_> {
     }
 }
 
-/// Compares the vision tower's blocks; the reference has those of the request's first views.
-struct SiglipCheck<'a, 'm> {
+/// Compares the vision towers' inner values; the reference has those of the request's first views.
+struct TowerCheck<'a, 'm> {
     doctor: &'a mut Doctor<'m>,
     name: &'a str,
     is_first: bool,
     failure: Option<Error>,
 }
 
-impl SiglipCheck<'_, '_> {
+impl TowerCheck<'_, '_> {
     fn check(&mut self, first: usize, stage: Stage, tensor: &str, x: &Tensor) {
         if self.is_first {
             let checked = self.compare(first, stage, tensor, x);
@@ -349,13 +390,23 @@ impl SiglipCheck<'_, '_> {
     }
 }
 
-impl SiglipProbe for SiglipCheck<'_, '_> {
+impl SiglipProbe for TowerCheck<'_, '_> {
     fn embedded(&mut self, first: usize, x: &Tensor) {
         self.check(first, Stage::VisionEmbed, "vision_embed", x);
     }
 
     fn block(&mut self, first: usize, block: usize, x: &Tensor) {
         self.check(first, Stage::VisionBlock(block), &format!("vision_block.{block}"), x);
+    }
+}
+
+impl SamProbe for TowerCheck<'_, '_> {
+    fn neck(&mut self, view: usize, x: &Tensor) {
+        // The reference has channels first, and a dimension of views.
+        match x.t().and_then(|x| x.contiguous()?.unsqueeze(0)).map_err(seekvl_nn::Error::from) {
+            Ok(x) => self.check(view, Stage::HighNeck, "sam_neck", &x),
+            Err(error) => self.failure = self.failure.take().or(Some(error.into())),
+        }
     }
 }
 

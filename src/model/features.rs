@@ -24,7 +24,7 @@ impl Array {
 
 impl Model {
     /// What the vision tower makes of a picture: `[views, patches, width]`, the global view first, then the tiles row by
-    /// row.
+    /// row. Of two towers it is SigLIP.
     ///
     /// # Errors
     /// An image that cannot be read, or options that do not fit the model.
@@ -33,8 +33,8 @@ impl Model {
         let prepared = self.prepare_one(image, options)?;
         let tiles = &prepared.tiles[0];
         let patches = eyes.patches(tiles, tiles.len())?;
-        let features = eyes.siglip().forward(&patches, &mut ())?.ok_or(crate::Error::Cancelled)?;
-        Array::new(&features)
+        let features = eyes.features(&patches, &mut ())?.ok_or(crate::Error::Cancelled)?;
+        Array::new(&features.low)
     }
 
     /// The rows that stand for a picture in the language model's sequence: `[image tokens, hidden]`, with those that

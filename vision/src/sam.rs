@@ -75,9 +75,9 @@ impl SamSpec {
 
 /// Sees the encoder's intermediate values (checks against a reference). `()` sees nothing.
 pub trait SamProbe {
-    /// The features after the neck, line after line, `[patches, channels]`.
-    fn neck(&mut self, x: &Tensor) {
-        let _ = x;
+    /// The features of a view after the neck, line after line, `[patches, channels]`.
+    fn neck(&mut self, view: usize, x: &Tensor) {
+        let _ = (view, x);
     }
 
     /// Whether to stop; asked before every block.
@@ -151,12 +151,23 @@ impl Sam {
         &self.spec
     }
 
-    /// Features `[side², channels]`, line after line, of one view's normalised patches `[patches, 3 · patch_size²]`, each patch
+    /// Features `[views, side², channels]`, line after line, of normalised patches `[views, patches, 3 · patch_size²]`, each patch
     /// in the order channel, row, column. `None` where the probe cancelled it.
     ///
     /// # Errors
     /// If the input has another shape.
     pub fn forward(&self, patches: &Tensor, probe: &mut dyn SamProbe) -> Result<Option<Tensor>> {
+        let mut features = Vec::new();
+        for view in 0..patches.dim(0)? {
+            match self.forward_one(view, &patches.get(view)?, probe)? {
+                Some(one) => features.push(one),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(Tensor::stack(&features, 0)?))
+    }
+
+    fn forward_one(&self, view: usize, patches: &Tensor, probe: &mut dyn SamProbe) -> Result<Option<Tensor>> {
         let grid = self.spec.grid();
         let mut x = self.patch_embedding.forward(patches)?.broadcast_add(&self.positions)?;
         let mut first = None;
@@ -170,7 +181,7 @@ impl Sam {
             }
         }
         let x = self.neck.forward(&x, grid)?;
-        probe.neck(&x);
+        probe.neck(view, &x);
         let mut features = self.shrink(&x)?;
         if let Some(first) = first {
             let first = self.shrink(&self.neck_of_first.forward(&first, grid)?)?;
