@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// One rule: a tensor whose name begins with `asked` is stored under a name that begins with `stored`, with `parts` of the
+/// One rule: a tensor whose name begins with `asked` is stored under a name that begins with `stored`, with a part of the
 /// rest replaced. Of several rules the first that fits applies; a name that fits none is stored as it is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Renaming {
@@ -10,7 +10,7 @@ pub struct Renaming {
     pub asked: &'static str,
     /// What stands in its place in the checkpoint.
     pub stored: &'static str,
-    /// Parts of the rest that are replaced, the first place of each.
+    /// Parts of the rest and what stands in their place; the first that occurs is replaced, where it occurs first.
     pub parts: &'static [(&'static str, &'static str)],
 }
 
@@ -24,7 +24,10 @@ impl Renaming {
     pub(crate) fn apply<'n>(rules: &[Self], name: &'n str) -> Cow<'n, str> {
         let rule = rules.iter().find_map(|rule| Some((rule, name.strip_prefix(rule.asked)?)));
         let Some((rule, rest)) = rule else { return Cow::Borrowed(name) };
-        let rest = rule.parts.iter().fold(rest.to_owned(), |rest, (asked, stored)| rest.replacen(asked, stored, 1));
+        let rest = match rule.parts.iter().find(|(asked, _)| rest.contains(asked)) {
+            Some((asked, stored)) => Cow::Owned(rest.replacen(asked, stored, 1)),
+            None => Cow::Borrowed(rest),
+        };
         Cow::Owned(format!("{}{rest}", rule.stored))
     }
 }
@@ -36,7 +39,7 @@ mod tests {
     #[test]
     fn the_first_rule_that_fits_applies() {
         const RULES: &[Renaming] = &[
-            Renaming { asked: "a.blocks.", stored: "x.layers.", parts: &[(".norm", ".layer_norm")] },
+            Renaming { asked: "a.blocks.", stored: "x.layers.", parts: &[(".norm", ".layer_norm"), (".layer", ".")] },
             Renaming::prefix("a.", "x.y."),
         ];
         for (asked, stored) in [

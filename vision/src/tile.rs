@@ -91,7 +91,8 @@ impl Tiles {
     pub fn from_views(grid: TileGrid, size: u32, views: Vec<u8>) -> Option<Self> {
         let view = (size as usize).checked_pow(2)?.checked_mul(CHANNELS)?;
         let expected = (1 + grid.tiles()).checked_mul(view)?;
-        (size > 0 && views.len() == expected).then_some(Self { grid, size, views })
+        let is_grid = grid == TileGrid::NONE || grid.tiles() > 0;
+        (size > 0 && is_grid && views.len() == expected).then_some(Self { grid, size, views })
     }
 
     /// The grid of the local tiles.
