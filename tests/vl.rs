@@ -275,6 +275,8 @@ fn errors_name_the_file_the_key_and_the_value() {
         (SMALL, config, "/quantization_config", json!({"bits": 4}), "quantization_config is set"),
         (HYBRID, config, "/high_res_vision_config/use_rel_pos", json!(false), "high_res_vision_config.use_rel_pos is"),
         (HYBRID, config, "/high_res_vision_config/window_size", json!(0), "high_res_vision_config.window_size is 0"),
+        (HYBRID, config, "/high_res_vision_config/window_size", json!(17), "high_res_vision_config.window_size is 17"),
+        (HYBRID, config, "/vision_config/image_size", json!(260), "image_size of the tower is 260: more than"),
         (HYBRID, config, "/high_res_vision_config/global_attn_indexes", json!([]), "global_attn_indexes is []"),
         (HYBRID, config, "/high_res_vision_config/global_attn_indexes", json!([3]), "global_attn_indexes is [3]"),
         (HYBRID, config, "/high_res_vision_config/output_channels", json!(15), "resolution is 60: it does not fit"),

@@ -50,8 +50,9 @@ struct Parts {
     low: Option<Constants>,
     high: Option<(SamSpec, Option<Constants>)>,
     projector: ProjectorSpec,
-    /// The key and the value.
-    language: (&'static str, Map<String, Value>),
+    /// What the file calls the language model's part.
+    language_key: &'static str,
+    language: Map<String, Value>,
     names: &'static [Renaming],
 }
 
@@ -144,10 +145,8 @@ impl ModelSpec {
                 return Err(Error::MissingFile { dir, file: PREPROCESSOR_CONFIG.into() });
             }
         };
-        let parts = match layout {
-            Layout::Original => {
-                original::read(&keys, original::Config::of(&keys, config)?, files.tower_sizes.as_ref())?
-            }
+        let mut parts = match layout {
+            Layout::Original => original::read(&keys, config, files.tower_sizes.as_ref())?,
             Layout::Transformers { is_hybrid } => {
                 let parts = transformers::read(&keys, config, is_hybrid, &preprocessor)?;
                 // Each tower has its constants, also where the file is the original's, whose towers normalise by themselves.
@@ -155,7 +154,7 @@ impl ModelSpec {
                 parts
             }
         };
-        let language = language(path, parts.language.0, parts.language.1.clone())?;
+        let language = language(path, parts.language_key, std::mem::take(&mut parts.language))?;
         fit(&keys, &parts, &language)?;
         let (names, eyes) = (parts.names, eyes(&Keys { path: preprocessor_path }, &preprocessor, parts, &processor)?);
         check_processor(&Keys { path: processor_path }, &processor, &eyes.layout)?;
@@ -196,10 +195,14 @@ fn fit(keys: &Keys<'_>, parts: &Parts, language: &DecoderSpec) -> Result<()> {
             "such a projector has at least two layers",
         ));
     }
-    let hidden = format!("{}.hidden_size", parts.language.0);
+    let hidden = format!("{}.hidden_size", parts.language_key);
     keys.fits("aligner_config.params.n_embed", projector.output_dim, &hidden, language.hidden_size)?;
     keys.fits("aligner_config.params.input_dim", projector.input_dim, "the width of the tower", parts.vision.width)?;
     let Some((sam, _)) = &parts.high else { return Ok(()) };
+    if parts.vision.image_size > sam.image_size {
+        let reason = format!("more than that of the tower for high resolution, which is {}", sam.image_size);
+        return Err(keys.error("the image_size of the tower", parts.vision.image_size, reason));
+    }
     keys.fits("the width of the tower for high resolution", sam.channels[1], "that of the other", parts.vision.width)?;
     if !projector.hidden_dim.is_multiple_of(2) {
         return Err(keys.error(&hidden, projector.hidden_dim, "two towers cannot have half of it each"));
@@ -259,6 +262,9 @@ fn check_processor(keys: &Keys<'_>, processor: &Processor, layout: &ImageLayout)
     }
 }
 
+/// Patches along a side of the windows of the original, whatever the size of the grid.
+const WINDOW: usize = 14;
+
 /// Checks a tower's shape; `name` is what the file calls a field of it.
 fn check_sam(keys: &Keys<'_>, name: &dyn Fn(&str) -> String, spec: &SamSpec) -> Result<()> {
     keys.size(&name("image_size"), spec.image_size)?;
@@ -279,6 +285,11 @@ fn check_sam(keys: &Keys<'_>, name: &dyn Fn(&str) -> String, spec: &SamSpec) -> 
     if !spec.image_size.is_multiple_of(spec.patch_size) {
         let reason = format!("no multiple of {}, which is {}", name("patch_size"), spec.patch_size);
         return Err(keys.error(&name("image_size"), spec.image_size, reason));
+    }
+    let widest = spec.grid().max(WINDOW);
+    if spec.window > widest {
+        let reason = format!("outside 1..={widest}, there being {} patches along a side", spec.grid());
+        return Err(keys.error(&name("window"), spec.window, reason));
     }
     let unfit = spec.global.iter().find(|block| **block >= spec.layers);
     if spec.global.is_empty() || unfit.is_some() {

@@ -1,11 +1,10 @@
 //! `config.json` of a DeepSeek-VL as the original's package writes it (`model_type` `multi_modality`). It calls its vision towers
 //! by name; their sizes are in that package's `siglip_vit.py` and `sam.py`.
 
-use super::super::Keys;
-use super::{Constants, Parts, check_sam, names, nested};
-use crate::config::check_siglip;
-use crate::files::{ModelFile, TOWER_SIZES};
-use crate::{Error, Result};
+use super::super::{Keys, check_siglip};
+use super::{Constants, Parts, WINDOW, check_sam, names, nested};
+use crate::Result;
+use crate::files::{ModelFile, TOWER_SIZES, typed};
 use seekvl_nn::Activation;
 use seekvl_projector::ProjectorSpec;
 use seekvl_vision::{SamSpec, SiglipSpec};
@@ -14,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 #[derive(Deserialize)]
-pub(super) struct Config {
+struct Config {
     vision_config: Part,
     aligner_config: Part,
     language_config: Map<String, Value>,
@@ -128,7 +127,7 @@ impl<'a> Sizes<'a> {
     }
 }
 
-/// A name of the other kind of tower gives sizes of the wrong form, which must not be read as an error of the file.
+/// Complains of the other kind of tower.
 fn check_kind(keys: &Keys<'_>, prefix: &str, tower: &Tower, kind: &str) -> Result<()> {
     if tower.model_name.starts_with(kind) {
         return Ok(());
@@ -136,9 +135,10 @@ fn check_kind(keys: &Keys<'_>, prefix: &str, tower: &Tower, kind: &str) -> Resul
     Err(keys.error(&format!("{prefix}.model_name"), &tower.model_name, format!("only names with {kind} are supported")))
 }
 
-pub(super) fn read(keys: &Keys<'_>, config: Config, sizes: Option<&ModelFile>) -> Result<Parts> {
+pub(super) fn read(keys: &Keys<'_>, config: Map<String, Value>, sizes: Option<&ModelFile>) -> Result<Parts> {
+    let Config { vision_config: Part { cls, params }, aligner_config, language_config } =
+        typed(keys.path, Value::Object(config))?;
     let sizes = Sizes::read(sizes)?;
-    let Config { vision_config: Part { cls, params }, aligner_config, language_config } = config;
     let prefix = "vision_config.params";
     let (vision, low, high, names) = if cls.contains("CLIPVisionTower") {
         let tower: Tower = nested(keys.path, prefix, params)?;
@@ -155,7 +155,7 @@ pub(super) fn read(keys: &Keys<'_>, config: Config, sizes: Option<&ModelFile>) -
         return Err(keys.error("vision_config.cls", cls, "neither CLIPVisionTower nor HybridVisionTower"));
     };
     let projector = projector(keys, aligner_config, high.is_some())?;
-    Ok(Parts { vision, low, high, projector, language: ("language_config", language_config), names })
+    Ok(Parts { vision, low, high, projector, language_key: "language_config", language: language_config, names })
 }
 
 impl Tower {
@@ -200,7 +200,7 @@ fn sam(keys: &Keys<'_>, prefix: &str, tower: &Tower, side: usize, sizes: &Sizes<
         layers: sizes.layers,
         heads: sizes.heads,
         mlp: sizes.width.saturating_mul(4),
-        window: 14,
+        window: WINDOW,
         global: sizes.global_attn_indexes,
         neck: sizes.prompt_embed_dim,
         channels: sizes.downsample_channels,
@@ -227,10 +227,4 @@ fn projector(keys: &Keys<'_>, part: Part, is_split: bool) -> Result<ProjectorSpe
         is_split,
         has_separators: false,
     })
-}
-
-impl Config {
-    pub(super) fn of(keys: &Keys<'_>, config: Map<String, Value>) -> Result<Self, Error> {
-        crate::files::typed(keys.path, Value::Object(config))
-    }
 }

@@ -1,10 +1,10 @@
 //! `config.json` of a DeepSeek-VL as the transformers library writes it (`model_type` `deepseek_vl` and `deepseek_vl_hybrid`).
 //! Defaults are those of its `SiglipVisionConfig` and `SamVisionConfig`.
 
-use super::super::Keys;
+use super::super::{Keys, check_siglip};
 use super::{Constants, Parts, Preprocessor, check_sam, names};
 use crate::Result;
-use crate::config::check_siglip;
+use crate::files::typed;
 use seekvl_nn::Activation;
 use seekvl_projector::ProjectorSpec;
 use seekvl_vision::{SamSpec, SiglipSpec};
@@ -101,7 +101,7 @@ pub(super) fn read(
     is_hybrid: bool,
     preprocessor: &Preprocessor,
 ) -> Result<Parts> {
-    let config: Config = crate::files::typed(keys.path, Value::Object(config))?;
+    let config: Config = typed(keys.path, Value::Object(config))?;
     let vision = siglip(keys, &config.vision_config)?;
     let (mut low, mut high, mut names) = (None, None, names::TRANSFORMERS);
     if is_hybrid {
@@ -123,7 +123,7 @@ pub(super) fn read(
         is_split: is_hybrid,
         has_separators: false,
     };
-    Ok(Parts { vision, low, high, projector, language: ("text_config", config.text_config), names })
+    Ok(Parts { vision, low, high, projector, language_key: "text_config", language: config.text_config, names })
 }
 
 fn siglip(keys: &Keys<'_>, raw: &Siglip) -> Result<SiglipSpec> {
