@@ -2,7 +2,7 @@
 
 use crate::chat_template::ChatTemplate;
 use crate::config::{EyesSpec, Family, ModelSpec};
-use crate::conversation::{Conversation, IMAGE_PLACEHOLDER, Image, Message};
+use crate::conversation::{Conversation, IMAGE_PLACEHOLDER, Image};
 use crate::files::{ModelFile, ModelFiles};
 use crate::generation_config::GenerationConfig;
 use crate::template::{Prompt, Template};
@@ -173,14 +173,13 @@ impl Processor {
         let Some(token) = self.spec.eyes.as_ref().map(|eyes| eyes.image_token.as_str()) else {
             return Cow::Borrowed(conversation);
         };
-        let has_token = |message: &Message| message.text.contains(token);
-        if token == IMAGE_PLACEHOLDER || token.is_empty() || !conversation.messages.iter().any(has_token) {
+        let texts = conversation.messages.iter().map(|message| &message.text).chain(&conversation.system);
+        if token == IMAGE_PLACEHOLDER || token.is_empty() || !texts.into_iter().any(|text| text.contains(token)) {
             return Cow::Borrowed(conversation);
         }
         let mut conversation = conversation.clone();
-        for message in &mut conversation.messages {
-            message.text = message.text.replace(token, IMAGE_PLACEHOLDER);
-        }
+        let texts = conversation.messages.iter_mut().map(|message| &mut message.text).chain(&mut conversation.system);
+        texts.for_each(|text| *text = text.replace(token, IMAGE_PLACEHOLDER));
         Cow::Owned(conversation)
     }
 

@@ -382,6 +382,8 @@ fn prompts_are_the_originals() {
     assert_eq!(prompt(&processor, &history), begun, "an answer that goes on");
     let on = history.with(Message::user("", []));
     assert_eq!(prompt(&processor, &on), format!("{begun}<｜end▁of▁sentence｜>User:Assistant:"));
+    let system = hi().with_system("<image_placeholder>");
+    assert!(matches!(processor.prompt(&system, &[]), Err(Error::ImageInSystem)));
     let image = hi().with(Message::user("<image>", []));
     assert!(matches!(processor.prompt(&image, &[]), Err(Error::ImageCount { placeholders: 1, images: 0, .. })));
 }
