@@ -203,7 +203,7 @@ pub enum Error {
         reason: String,
     },
     /// A value in `language_config` that cannot be used.
-    #[error("{}: in language_config", path.display())]
+    #[error("{}: in the configuration of the language model", path.display())]
     LanguageConfig {
         /// The file.
         path: PathBuf,
