@@ -190,6 +190,13 @@ impl EyesSpec {
     pub fn vision_parameters(&self) -> usize {
         self.vision.parameters() + self.high.as_ref().map_or(0, |high| high.sam.parameters())
     }
+
+    /// Multiplications and additions for one view, in towers and projector.
+    pub fn operations_per_view(&self) -> f64 {
+        let side = self.projector.tokens_per_side(self.vision.grid());
+        let high = self.high.as_ref().map_or(0.0, |high| high.sam.operations());
+        self.vision.operations() + high + 2.0 * (side * side * self.projector.parameters()) as f64
+    }
 }
 
 /// `model_type` of a DeepSeek-VL2.

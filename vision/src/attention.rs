@@ -1,6 +1,6 @@
 //! Self-attention of the towers.
 
-use seekvl_nn::{DType, Linear, Mask, RelativePositions, Result, Tensor, attention, round_rows};
+use seekvl_nn::{Arithmetic, Linear, Mask, RelativePositions, Result, Tensor, attention, round_rows};
 
 /// Queries, keys and values by one matrix, or by one each where a checkpoint has them apart.
 pub(crate) struct Qkv(Vec<Linear>);
@@ -25,7 +25,7 @@ impl Qkv {
         let (sequences, places, width) = x.dims3()?;
         let scale = ((width / heads) as f32).powf(-0.5);
         let qkv = self.forward(x)?.reshape((sequences, places, 3 * heads, width / heads))?;
-        let is_rounded = self.0.iter().any(|part| part.weight().dtype() == DType::BF16);
+        let is_rounded = self.0.iter().any(|part| part.weight().arithmetic() != Arithmetic::F32);
         let one = |sequence: usize| {
             let qkv = qkv.narrow(0, sequence, 1)?.squeeze(0)?;
             let mut keys_values = qkv.narrow(1, heads, 2 * heads)?;

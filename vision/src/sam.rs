@@ -62,6 +62,17 @@ impl SamSpec {
         if self.global.contains(&block) { self.grid() } else { self.window }
     }
 
+    /// Multiplications and additions for one view: the blocks' products, their scores and mixtures, and the convolutions.
+    pub fn operations(&self) -> f64 {
+        let Self { width: w, mlp, neck, channels: [first, second], .. } = *self;
+        let (grid, side) = (self.grid() * self.grid(), self.side * self.side);
+        let block = w * self.patch_len() / self.layers.max(1) + 4 * w * w + 2 * w * mlp;
+        let attention: usize = (0..self.layers).map(|i| 2 * self.reach(i) * self.reach(i) * w).sum();
+        let necks = 2 * (w * neck + 9 * neck * neck);
+        let down = 2 * (4 * side * 9 * neck * first + side * 9 * first * second);
+        2.0 * ((self.layers * block + attention + necks) as f64 * grid as f64 + down as f64)
+    }
+
     /// Parameters.
     pub fn parameters(&self) -> usize {
         let Self { width: w, mlp, neck, channels: [first, second], .. } = *self;

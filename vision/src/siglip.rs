@@ -3,7 +3,7 @@
 //! checkpoints carry is not used.
 
 use crate::attention::Qkv;
-use seekvl_nn::{Activation, LayerNorm, Linear, Loader, Mlp, Result, Tensor};
+use seekvl_nn::{Activation, Arithmetic, LayerNorm, Linear, Loader, Mlp, Result, Tensor};
 
 /// Tiles that go through the tower together. One has rows enough to spread the cost of reading the weights, and activations
 /// that a third-level cache holds.
@@ -42,6 +42,13 @@ impl SiglipSpec {
     /// Numbers in a patch.
     pub fn patch_len(&self) -> usize {
         3 * self.patch_size * self.patch_size
+    }
+
+    /// Multiplications and additions for one tile: its products, and its scores and their mixtures.
+    pub fn operations(&self) -> f64 {
+        let (patches, width, layers) = (self.patches() as f64, self.width as f64, self.layers as f64);
+        let positions = patches * width;
+        2.0 * patches * (self.parameters() as f64 - positions) + 4.0 * layers * patches * patches * width
     }
 
     /// Parameters that are used, and those of the unused pooling not counted.
@@ -125,6 +132,11 @@ impl Siglip {
             blocks: (0..spec.layers).map(block).collect::<Result<_>>()?,
             norm: loader.layer_norm("norm", width, EPS)?,
         })
+    }
+
+    /// The arithmetic of its products, by the weights of the first block.
+    pub fn arithmetic(&self) -> Arithmetic {
+        self.blocks.first().map_or(&self.patch_embedding, |block| &block.out).weight().arithmetic()
     }
 
     /// The tower's shape.
