@@ -237,8 +237,9 @@ fn preprocess(model: &Model, eyes: &Eyes, cases: &Cases) -> Result<Preprocess> {
     let seconds = time(cases.runs, || {
         let Options { tiling, decode, .. } = Options::default();
         let prepared = model.processor().prepare(&message, &tiling, &decode)?;
-        views = prepared.tiles[0].len();
-        eyes.patches(&prepared.tiles[0], views)
+        let tiles = &prepared.tiles[0];
+        views = tiles.len();
+        eyes.patches(tiles.size(), &tiles.views().collect::<Vec<_>>())
     })?;
     Ok(Preprocess { views, seconds })
 }

@@ -38,33 +38,40 @@ impl Eyes {
         })
     }
 
-    /// The rows of a picture, `[slots, hidden]`.
-    ///
-    /// Where the grid is 1×1 the local view is the global one, so it is encoded once.
+    /// The rows of a picture, `[slots, hidden]`. Views that are equal are encoded once: the local view of a 1×1 grid, which is its
+    /// global one, and tiles of nothing but padding.
     pub fn see(&self, tiles: &Tiles, cancel: &Cancel) -> Result<Tensor> {
-        let once = tiles.grid().tiles() == 1;
-        let views = if once { 1 } else { tiles.len() };
-        let patches = self.patches(tiles, views)?;
+        let (mut distinct, mut order) = (Vec::new(), Vec::new());
+        for view in tiles.views() {
+            let at = distinct.iter().position(|other| *other == view).unwrap_or_else(|| {
+                distinct.push(view);
+                distinct.len() - 1
+            });
+            order.push(at as u32);
+        }
+        let patches = self.patches(tiles.size(), &distinct)?;
         let features = self.features(&patches, &mut Interruptible(cancel))?.ok_or(Error::Cancelled)?;
         let tokens = self.project(&features)?;
-        let tokens = if once { tokens.repeat((2, 1, 1)).map_err(seekvl_nn::Error::from)? } else { tokens };
+        let in_order = |tokens: &Tensor| tokens.index_select(&Tensor::new(order, tokens.device())?, 0);
+        let tokens = in_order(&tokens).map_err(seekvl_nn::Error::from)?;
         self.arrange(&tokens, tiles.grid())
     }
 
-    /// The first `views` views as normalised patches.
-    pub fn patches(&self, tiles: &Tiles, views: usize) -> Result<Seen> {
-        let (vision, size) = (&self.spec.vision, tiles.size() as usize);
+    /// Views of this side as normalised patches.
+    pub fn patches(&self, size: u32, views: &[&[u8]]) -> Result<Seen> {
+        let (vision, size) = (&self.spec.vision, size as usize);
         let normalizer = self.spec.tiling.normalizer();
         let shape = [vision.image_size, vision.patch_size];
         let low = if vision.image_size == size {
-            self.rows(normalizer, shape, tiles.views().take(views))
+            self.rows(normalizer, shape, views.iter().copied())
         } else {
-            let shrunk: Vec<_> = tiles.views().take(views).map(|view| shrink(view, size, vision.image_size)).collect();
+            let shrunk: Vec<_> = views.iter().map(|view| shrink(view, size, vision.image_size)).collect();
             self.rows(normalizer, shape, shrunk.iter().map(|view| &view[..]))
         };
-        let high = self.spec.high.as_ref().map(|high| {
-            self.rows(&high.normalizer, [high.sam.image_size, high.sam.patch_size], tiles.views().take(views))
-        });
+        let high =
+            self.spec.high.as_ref().map(|high| {
+                self.rows(&high.normalizer, [high.sam.image_size, high.sam.patch_size], views.iter().copied())
+            });
         Ok(Seen { low: low?, high: high.transpose()? })
     }
 

@@ -50,6 +50,7 @@ pub mod model;
 mod options;
 pub mod plan;
 mod processor;
+mod recall;
 pub mod template;
 pub mod thinking;
 
@@ -60,6 +61,7 @@ pub use files::{ModelFile, ModelFiles, NANO};
 pub use model::{Builder, Model, Stream};
 pub use options::{Options, TilingOptions};
 pub use processor::Processor;
+pub use recall::Recall;
 pub use seekvl_language::{
     Cancel, Drafts, FinishReason, GenerationOptions, LogProb, LogProbs, RepetitionGuard, Sampling, Token,
 };

@@ -10,12 +10,13 @@ use crate::eyes::Eyes;
 use crate::files::ModelFiles;
 use crate::hub::{self, HubOptions, Progress};
 use crate::processor::{Prepared, Processor};
+use crate::recall::{Asking, Content, ModelId, Pictures, Recall};
 use crate::template::Prompt;
 use crate::thinking;
 use crate::{Error, Options, Result};
-use seekvl_language::{Cancel, Decoder, Engine, Mtp, Request, TokenSequence};
-use seekvl_nn::{Device, Loader, Quantization, Tensor, WeightType};
-use seekvl_vision::{DecodeLimits, DecodeOptions, Tiles};
+use seekvl_language::{Cache, Cancel, Decoder, Engine, Mtp, Request, TokenSequence};
+use seekvl_nn::{Device, Loader, Quantization, WeightType};
+use seekvl_vision::{DecodeLimits, DecodeOptions};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -40,6 +41,7 @@ pub const OCR_PROMPT: &str = "Extract all the text in the image.";
 /// # }
 /// ```
 pub struct Model {
+    id: ModelId,
     processor: Processor,
     eyes: Option<Eyes>,
     decoder: Decoder,
@@ -177,16 +179,14 @@ impl<'p> Builder<'p> {
             None
         };
         loader.finish()?;
-        Ok(Model { processor, eyes, decoder, mtp, limits: self.limits })
+        Ok(Model { id: ModelId::new(), processor, eyes, decoder, mtp, limits: self.limits })
     }
 }
-
-/// Pictures that were encoded, and the rows that stand for them, `[slots, hidden]`.
-pub(crate) type Seen = Vec<(Tiles, Tensor)>;
 
 /// A conversation made into a prompt, its pictures encoded.
 struct Encoded {
     sequence: TokenSequence,
+    asking: Asking,
     asked: Asked,
 }
 
@@ -256,8 +256,24 @@ impl Model {
     /// # Errors
     /// As [`Model::generate`].
     pub fn stream(&self, conversation: &Conversation, options: &Options) -> Result<Stream<'_>> {
-        let encoded = self.encode(conversation, options, &mut Seen::new())?;
-        self.start(encoded, options)
+        self.stream_with(conversation, options, &mut Recall::new(0))
+    }
+
+    /// As [`Model::stream`], without computing again what `recall` has: pictures that were encoded before, and what the
+    /// conversation has in common with the last one. [`Stream::finish_into`] gives it back what there is of this one.
+    ///
+    /// # Errors
+    /// As [`Model::generate`].
+    pub fn stream_with(
+        &self,
+        conversation: &Conversation,
+        options: &Options,
+        recall: &mut Recall,
+    ) -> Result<Stream<'_>> {
+        recall.begin(self.id);
+        let encoded = self.encode(conversation, options, &mut recall.pictures)?;
+        let cache = recall.take(&encoded.asking);
+        self.start(encoded, options, cache)
     }
 
     /// Goes on with a text as it stands, without a chat template, with the default options. To choose others, and for the
@@ -289,14 +305,15 @@ impl Model {
             return Err(Error::ImageCount { message: None, placeholders: prompt.images.len(), images: 0 });
         }
         let asked = Asked { thought: prompt.thought, has_markup: self.has_markup(), ..Asked::default() };
-        self.start(Encoded { sequence: TokenSequence::new(prompt.ids), asked }, options)
+        let asking = Asking { ids: prompt.ids.clone(), pictures: Vec::new() };
+        self.start(Encoded { sequence: TokenSequence::new(prompt.ids), asking, asked }, options, None)
     }
 
-    fn start(&self, encoded: Encoded, options: &Options) -> Result<Stream<'_>> {
-        let Encoded { sequence, asked } = encoded;
-        let requests = vec![self.request(sequence, &asked, options)?];
-        let generation = self.engine(options).start(requests, options.cancel.clone())?;
-        Ok(Stream::new(generation, asked))
+    fn start(&self, encoded: Encoded, options: &Options, cache: Option<Cache>) -> Result<Stream<'_>> {
+        let Encoded { sequence, asking, asked } = encoded;
+        let request = Request { cache, ..self.request(sequence, &asked, options)? };
+        let generation = self.engine(options).start(vec![request], options.cancel.clone())?;
+        Ok(Stream::new(generation, asked, self.id, asking))
     }
 
     fn request(&self, sequence: TokenSequence, asked: &Asked, options: &Options) -> Result<Request> {
@@ -313,17 +330,17 @@ impl Model {
     /// # Errors
     /// As [`Model::generate`], whichever conversation it is.
     pub fn batch(&self, conversations: &[Conversation], options: &Options) -> Result<Vec<Answer>> {
-        let mut seen = Seen::new();
-        let encode = |conversation| self.encode(conversation, options, &mut seen);
+        let mut pictures = Pictures::new(usize::MAX);
+        let encode = |conversation| self.encode(conversation, options, &mut pictures);
         let encoded: Vec<Encoded> = conversations.iter().map(encode).collect::<Result<_>>()?;
         let (mut requests, mut rest) = (Vec::new(), Vec::new());
-        for Encoded { sequence, asked } in encoded {
+        for Encoded { sequence, asked, .. } in encoded {
             requests.push(self.request(sequence, &asked, options)?);
             rest.push(asked);
         }
         let completed = self.engine(options).start(requests, options.cancel.clone())?.finish()?;
         let answers = completed.into_iter().zip(rest);
-        Ok(answers.map(|(completed, asked)| Answer::new(completed, asked)).collect())
+        Ok(answers.map(|(completed, asked)| Answer::new(completed, asked).0).collect())
     }
 
     /// What stands before the weights: shape, tokenizer, template.
@@ -354,37 +371,46 @@ impl Model {
         engine.drafting(self.mtp().filter(|_| options.draft))
     }
 
-    fn encode(&self, conversation: &Conversation, options: &Options, seen: &mut Seen) -> Result<Encoded> {
+    fn encode(&self, conversation: &Conversation, options: &Options, pictures: &mut Pictures) -> Result<Encoded> {
         let started = Instant::now();
         let prepared = self.processor.prepare(conversation, &options.tiling, &options.decode)?;
         self.processor.check_fits(&prepared.prompt)?;
         let images = started.elapsed();
 
         let started = Instant::now();
-        let sequence = self.sequence(&prepared, seen, &options.cancel)?;
+        let (sequence, asking) = self.sequence(&prepared, pictures, &options.cancel)?;
         let timings = Timings { images, vision: started.elapsed(), ..Timings::default() };
         let image_tokens = prepared.prompt.images.iter().map(ExactSizeIterator::len).collect();
         let thought = prepared.prompt.thought;
-        Ok(Encoded { sequence, asked: Asked { image_tokens, thought, timings, has_markup: self.has_markup() } })
+        let asked = Asked { image_tokens, thought, timings, has_markup: self.has_markup() };
+        Ok(Encoded { sequence, asking, asked })
     }
 
-    /// What the language model is given: the prompt's ids, and the encoded pictures in their slots. Pictures are added
-    /// to those that were `seen`, and looked up there.
-    pub(crate) fn sequence(&self, prepared: &Prepared, seen: &mut Seen, cancel: &Cancel) -> Result<TokenSequence> {
+    /// What the language model is given: the prompt's ids, and the encoded pictures in their slots. Pictures are looked up in
+    /// `pictures`, and added to them.
+    pub(crate) fn sequence(
+        &self,
+        prepared: &Prepared,
+        pictures: &mut Pictures,
+        cancel: &Cancel,
+    ) -> Result<(TokenSequence, Asking)> {
         let mut sequence = TokenSequence::new(prepared.prompt.ids.clone());
+        let mut asking = Asking { ids: prepared.prompt.ids.clone(), pictures: Vec::new() };
         for (tiles, slots) in prepared.tiles.iter().zip(&prepared.prompt.images) {
-            let rows = match seen.iter().find(|(other, _)| other == tiles) {
-                Some((_, rows)) => rows.clone(),
+            let content = Content::of(tiles);
+            let rows = match pictures.get(content) {
+                Some(rows) => rows,
                 None => {
                     let eyes = self.eyes().ok_or(Error::NoEyes { images: prepared.tiles.len() })?;
                     let rows = eyes.see(tiles, cancel)?;
-                    seen.push((tiles.clone(), rows.clone()));
+                    pictures.keep(content, &rows);
                     rows
                 }
             };
             sequence.insert(slots.start, rows)?;
+            asking.pictures.push((slots.clone(), content));
         }
-        Ok(sequence)
+        Ok((sequence, asking))
     }
 }
 

@@ -80,7 +80,7 @@ Examples:
   seekvl ask a.png b.png \"First: <image> Second: <image> Which is brighter?\" -m MODEL
 
 With --json, standard output is one object: images, text, raw (with the model's markup), tokens,
-finish_reason, prompt_tokens, image_tokens (of each image), regions (label and boxes: 0-999, and in
+finish_reason, prompt_tokens, image_tokens (of each image), cached_tokens, regions (label and boxes: 0-999, and in
 pixels of the last image), logprobs (with --logprobs) and timings (seconds of each stage).")]
 pub struct AskArgs {
     /// Image files (- for standard input), and last the question.

@@ -6,8 +6,8 @@ use super::{DoctorOptions, LayerPart, Notebook, PartReport, Stage};
 use crate::config::is_known as is_known_type;
 use crate::conversation::{Conversation, Image};
 use crate::files::{self, CONFIG, ModelFiles, WEIGHTS, Wanted, read_json};
-use crate::model::Seen;
 use crate::processor::Prepared;
+use crate::recall::Pictures;
 use crate::{Error, Model, Result, TilingOptions};
 use seekvl_language::{
     Cancel, Engine, GenerationOptions, Mtp, Request as EngineRequest, Sampling, Span, TokenSequence,
@@ -235,7 +235,7 @@ impl Doctor<'_> {
         let Some(eyes) = self.model.eyes() else { return Ok(sequence) };
         let (mut features, mut high, mut tokens) = (Vec::new(), Vec::new(), Vec::new());
         for (index, (tiles, slots)) in prepared.tiles.iter().zip(&prepared.prompt.images).enumerate() {
-            let patches = eyes.patches(tiles, tiles.len())?;
+            let patches = eyes.patches(tiles.size(), &tiles.views().collect::<Vec<_>>())?;
             let mut probe = TowerCheck { doctor: self, name, is_first: index == 0, failure: None };
             let Some(seen) = eyes.features(&patches, &mut probe)? else { return Err(Error::Cancelled) };
             if let Some(failure) = probe.failure {
@@ -324,7 +324,7 @@ impl Doctor<'_> {
         for (row, single) in rows.iter().enumerate() {
             let prepared = self.prepare(single)?;
             self.tokens(name, request, &prepared, row)?;
-            sequences.push(self.model.sequence(&prepared, &mut Seen::new(), &Cancel::new())?);
+            sequences.push(self.model.sequence(&prepared, &mut Pictures::new(0), &Cancel::new())?.0);
         }
         let eos = self.model.processor().tokenizer().eos_id().unwrap_or_default();
         let ids = self.generate(sequences, Sampling::greedy(), 0)?;

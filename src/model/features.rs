@@ -1,8 +1,9 @@
 //! Inner values of a model, for those who build on its parts.
 
-use super::{Model, Seen};
+use super::Model;
 use crate::conversation::{Conversation, Image, Message};
 use crate::processor::Prepared;
+use crate::recall::Pictures;
 use crate::{Options, Result};
 use seekvl_language::Span;
 use seekvl_nn::{Tensor, to_vec};
@@ -32,7 +33,7 @@ impl Model {
         let eyes = self.eyes.as_ref().ok_or(crate::Error::NoEyes { images: 1 })?;
         let prepared = self.prepare_one(image, options)?;
         let tiles = &prepared.tiles[0];
-        let patches = eyes.patches(tiles, tiles.len())?;
+        let patches = eyes.patches(tiles.size(), &tiles.views().collect::<Vec<_>>())?;
         let features = eyes.features(&patches, &mut ())?.ok_or(crate::Error::Cancelled)?;
         Array::new(&features.low)
     }
@@ -54,7 +55,7 @@ impl Model {
     /// # Errors
     /// As [`Model::generate`].
     pub fn logits(&self, conversation: &Conversation, options: &Options, every_position: bool) -> Result<Array> {
-        let sequence = self.encode(conversation, options, &mut Seen::new())?.sequence;
+        let sequence = self.encode(conversation, options, &mut Pictures::new(0))?.sequence;
         let chunk = if options.prefill_chunk == 0 { sequence.len() } else { options.prefill_chunk };
         let (mut cache, mut logits) = (self.decoder.new_cache(), Vec::new());
         for start in (0..sequence.len()).step_by(chunk.max(1)) {
