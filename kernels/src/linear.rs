@@ -8,6 +8,7 @@ mod few;
 mod many;
 mod operands;
 
+pub(crate) use operands::Finish;
 pub use operands::{Activation, Epilogue};
 
 use crate::parallel::{Shared, for_each, threads, with_scratch};

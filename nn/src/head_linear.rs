@@ -2,6 +2,7 @@
 
 use crate::{Result, Weight, host};
 use candle_core::{Device, Tensor};
+use seekvl_kernels::Epilogue;
 
 /// A product of its own for each head: `y[t, h] = x[t, h] · weight[h]ᵀ`.
 #[derive(Clone)]
@@ -40,7 +41,7 @@ impl HeadLinear {
                 for (to, from) in head_x.chunks_exact_mut(inputs).zip(x.chunks_exact(heads * inputs)) {
                     to.copy_from_slice(&from[h * inputs..][..inputs]);
                 }
-                weight.multiply(&head_x, None, &mut head_y);
+                weight.multiply(&head_x, Epilogue::default(), &mut head_y);
                 for (from, to) in head_y.chunks_exact(outputs).zip(y.chunks_exact_mut(heads * outputs)) {
                     to[h * outputs..][..outputs].copy_from_slice(from);
                 }

@@ -5,7 +5,7 @@ use crate::{Result, host};
 use candle_core::{DType, Tensor};
 use half::bf16;
 use seekvl_kernels::quantized::{Format, Quantized, linear_quantized};
-use seekvl_kernels::{Cpu, Elements, Matrix};
+use seekvl_kernels::{Cpu, Elements, Epilogue, Matrix};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -171,14 +171,15 @@ impl Weight {
         }
     }
 
-    /// `y = x · selfᵀ + bias` on the CPU, row-major: `x` is `[.., cols]`, `y` `[.., rows]`. Does nothing on a device.
-    pub(crate) fn multiply(&self, x: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+    /// `y = residual + activation(x · selfᵀ + bias)` on the CPU, row-major: `x` is `[.., cols]`, `y` `[.., rows]`. Does nothing
+    /// on a device.
+    pub(crate) fn multiply(&self, x: &[f32], then: Epilogue<'_>, y: &mut [f32]) {
         let cpu = Cpu::detect();
         match (&self.place, self.matrix()) {
             (Place::Quantized { weight, first }, _) => {
-                linear_quantized(cpu, x, weight, *first..first + self.rows, bias, y);
+                linear_quantized(cpu, x, weight, *first..first + self.rows, then, y);
             }
-            (_, Some(matrix)) => seekvl_kernels::linear(cpu, x, matrix, bias, y),
+            (_, Some(matrix)) => seekvl_kernels::linear_then(cpu, x, matrix, then, y),
             (_, None) => {}
         }
     }
@@ -194,11 +195,10 @@ impl Weight {
     /// `x · selfᵀ + bias`: `x` is `[.., cols]`, the result `[.., rows]`; `bias` is `[rows]`.
     pub fn apply(&self, x: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
         let Some(weight) = self.tensor() else {
-            let product = |bias: Option<&[f32]>| host::map_rows(x, self.rows, |x, y| self.multiply(x, bias, y));
-            return match bias {
-                Some(bias) => host::with_slice(bias, |bias| product(Some(bias)))?,
-                None => product(None),
-            };
+            return host::with_slice_of(bias, |bias| {
+                let then = Epilogue { bias, ..Epilogue::default() };
+                host::map_rows(x, self.rows, |x, y| self.multiply(x, then, y))
+            })?;
         };
         let y = x.broadcast_matmul(&weight.t()?)?;
         Ok(match bias {
