@@ -42,6 +42,7 @@ mod error;
 mod eyes;
 mod files;
 mod generation_config;
+pub mod gguf;
 pub mod hub;
 pub mod inspect;
 pub mod model;

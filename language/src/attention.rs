@@ -198,10 +198,7 @@ fn up_projections(
         let keys = loader.weight("k_b_proj.weight", &[heads * kv_rank, nope_dim])?;
         let values = loader.weight("v_b_proj.weight", &[heads * value_dim, kv_rank])?;
         let one = |head: usize| {
-            (
-                keys.slice(head * kv_rank..(head + 1) * kv_rank),
-                values.slice(head * value_dim..(head + 1) * value_dim),
-            )
+            (keys.slice(head * kv_rank..(head + 1) * kv_rank), values.slice(head * value_dim..(head + 1) * value_dim))
         };
         (0..heads).map(one).unzip()
     } else {

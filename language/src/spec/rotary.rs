@@ -52,6 +52,23 @@ impl RotarySpec {
         }
     }
 
+    /// What each frequency is divided by, where that is all that is done to them and it is not the same for all.
+    pub fn factors(&self) -> Option<Vec<f32>> {
+        if !matches!(self.scaling, Some(RotaryScaling::Llama3(_) | RotaryScaling::Factors(_))) {
+            return None;
+        }
+        let plain = Rotary::new(self.dim, self.theta as f32, self.pairs);
+        let stretched = self.build();
+        Some(
+            plain
+                .frequencies()
+                .iter()
+                .zip(stretched.frequencies())
+                .map(|(plain, stretched)| plain / stretched)
+                .collect(),
+        )
+    }
+
     /// Factor on the softmax scale of latent attention.
     pub(crate) fn softmax_scale(&self) -> f64 {
         match &self.scaling {
