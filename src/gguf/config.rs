@@ -6,10 +6,17 @@ use crate::Result;
 use seekvl_nn::Gguf;
 use serde_json::{Map, Value, json};
 
+/// Those that are read, and written.
+const ARCHITECTURES: [&str; 4] = ["llama", "qwen2", "deepseek", "deepseek2"];
+
 /// `config.json`, and `processor_config.json` of a model with eyes. `files` are the shards of one model, the first of which
 /// has the metadata.
 pub(super) fn configs(files: &[Gguf]) -> Result<(Value, Option<Value>)> {
     let meta = Meta::of(&files[0])?;
+    if !ARCHITECTURES.contains(&meta.arch) {
+        let reason = "neither llama, qwen2, deepseek nor deepseek2";
+        return Err(meta.error("general.architecture", meta.arch, reason));
+    }
     let mut config = language(&meta, files)?;
     tokens(&meta, &mut config)?;
     if !vision::is_there(&meta)? {
@@ -40,11 +47,7 @@ fn language(meta: &Meta<'_>, files: &[Gguf]) -> Result<Map<String, Value>> {
         "llama" => grouped(meta, "llama", true, has("blk.0.attn_q.bias"))?,
         "qwen2" => grouped(meta, "qwen2", false, false)?,
         "deepseek" => merged(grouped(meta, "deepseek_v2", true, false)?, sparse(meta, "softmax", "greedy")?),
-        "deepseek2" => latent(meta, &has)?,
-        other => {
-            let reason = "neither llama, qwen2, deepseek nor deepseek2";
-            return Err(meta.error("general.architecture", other, reason));
-        }
+        _ => latent(meta, &has)?,
     };
     Ok(merged(merged(object(common), own), scaling(meta)?))
 }
