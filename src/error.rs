@@ -210,6 +210,12 @@ pub enum Error {
         /// The key, its value, and why.
         source: Box<seekvl_language::Error>,
     },
+    /// A model that has no form in GGUF, or a checkpoint that is not complete.
+    #[error("this model cannot be written as GGUF: {reason}")]
+    NoGguf {
+        /// What there is no key for, or what is missing.
+        reason: String,
+    },
     /// A font that cannot be read.
     #[error("the font is not a TrueType or OpenType font that can be read")]
     Font,

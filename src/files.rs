@@ -1,6 +1,7 @@
-//! The files of a model in the layout of the Hugging Face hub: in a directory, or inside this program.
+//! The files of a model in the layout of the Hugging Face hub: in a directory, inside this program, or as a GGUF file tells
+//! them.
 
-use crate::{Error, Result};
+use crate::{Error, Result, gguf};
 use seekvl_nn::Checkpoint;
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -50,7 +51,7 @@ pub struct ModelFiles {
     pub generation_config: Option<ModelFile>,
     /// `chat_template.jinja`, where there is one.
     pub chat_template: Option<ModelFile>,
-    /// The safetensors files: one, or the shards that the index lists, in order of their names. Empty where only the
+    /// The safetensors files: one, or the shards that the index lists, in order of their names; or the GGUF files. Empty where only the
     /// configuration was asked for and not all of them are there.
     pub shards: Vec<ModelFile>,
 }
@@ -60,12 +61,12 @@ pub struct ModelFiles {
 pub enum ModelFile {
     /// In the file system.
     OnDisk(PathBuf),
-    /// Part of this program.
-    Embedded {
-        /// The model's id and the file's name: what errors call it.
+    /// Part of this program, or of a GGUF file, or the caller's.
+    InMemory {
+        /// What errors call it: the model's id or the GGUF file's path, and the file's name.
         path: PathBuf,
         /// What is in it.
-        content: &'static [u8],
+        content: Cow<'static, [u8]>,
     },
 }
 
@@ -91,7 +92,7 @@ pub(crate) enum Wanted {
 
 impl ModelFiles {
     /// Finds the files of a model in a directory. The weights are those of `model.safetensors.index.json`, or
-    /// `model.safetensors` where there is no index.
+    /// `model.safetensors` where there is no index. A directory without `config.json` may have one GGUF file instead.
     ///
     /// # Errors
     /// [`Error::MissingFile`], or [`Error::Index`] for an index that is damaged or leads out of the directory.
@@ -99,7 +100,22 @@ impl ModelFiles {
         Self::find(Source::Directory(dir.into()), Wanted::Everything)
     }
 
+    /// The files of the model that is in a GGUF file: its metadata are read as the JSON files that it was made of. Of a
+    /// model that is split into several GGUF files, `file` is the first.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is damaged, of a model or with tensors that are not supported, or without what the
+    /// model needs to be told.
+    pub fn in_gguf(file: impl Into<ModelFile>) -> Result<Self> {
+        gguf::model_files(file.into())
+    }
+
     pub(crate) fn find(source: Source, wanted: Wanted) -> Result<Self> {
+        if let (Source::Directory(dir), None) = (&source, source.file(CONFIG))
+            && let Some(file) = only_gguf(dir)
+        {
+            return Self::in_gguf(file);
+        }
         let required = |name: &str| {
             source.file(name).ok_or_else(|| Error::MissingFile { dir: source.path().into(), file: name.into() })
         };
@@ -146,7 +162,10 @@ impl ModelFiles {
     /// Those of [`Checkpoint::open`].
     pub fn checkpoint(&self) -> Result<Checkpoint> {
         Ok(match self.shards.as_slice() {
-            [ModelFile::Embedded { path, content }] => Checkpoint::from_bytes(&path.to_string_lossy(), *content)?,
+            [first, ..] if gguf::is_gguf(first) => gguf::checkpoint(first)?,
+            [ModelFile::InMemory { path, content }] => {
+                Checkpoint::from_bytes(&path.to_string_lossy(), content.clone())?
+            }
             shards => Checkpoint::open(&shards.iter().map(|shard| shard.path().into()).collect::<Vec<_>>())?,
         })
     }
@@ -156,15 +175,15 @@ impl ModelFile {
     /// Its path; of an embedded file, the model's id and its name.
     pub fn path(&self) -> &Path {
         match self {
-            Self::OnDisk(path) | Self::Embedded { path, .. } => path,
+            Self::OnDisk(path) | Self::InMemory { path, .. } => path,
         }
     }
 
     /// Its content, if it is no longer than JSON files may be.
-    pub(crate) fn read(&self) -> Result<Cow<'static, [u8]>> {
+    pub(crate) fn read(&self) -> Result<Cow<'_, [u8]>> {
         match self {
             Self::OnDisk(path) => read_bounded(path).map(Cow::Owned),
-            Self::Embedded { content, .. } => Ok(Cow::Borrowed(content)),
+            Self::InMemory { content, .. } => Ok(Cow::Borrowed(content)),
         }
     }
 
@@ -183,7 +202,7 @@ impl From<PathBuf> for ModelFile {
 /// Leaves the content out.
 impl fmt::Debug for ModelFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if matches!(self, Self::OnDisk(_)) { "OnDisk" } else { "Embedded" };
+        let kind = if matches!(self, Self::OnDisk(_)) { "OnDisk" } else { "InMemory" };
         f.debug_tuple(kind).field(&self.path()).finish()
     }
 }
@@ -202,7 +221,7 @@ impl Source {
             Self::Directory(_) => Some(path).filter(|path| path.is_file()).map(ModelFile::OnDisk),
             Self::Embedded(_, files) => {
                 let (_, content) = files.iter().find(|(known, _)| *known == name)?;
-                Some(ModelFile::Embedded { path, content })
+                Some(ModelFile::InMemory { path, content: Cow::Borrowed(content) })
             }
         }
     }
@@ -221,6 +240,16 @@ fn nano() -> Result<Embedded> {
 #[cfg(not(feature = "nano"))]
 fn nano() -> Result<Embedded> {
     Err(Error::NotAModel { model: NANO.into(), reason: "this build leaves it out (feature nano)" })
+}
+
+/// The GGUF file of a directory that has one, or one that is split.
+fn only_gguf(dir: &Path) -> Option<PathBuf> {
+    let entries = dir.read_dir().ok()?.flatten().map(|entry| entry.path());
+    let mut files: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|end| end == "gguf")).collect();
+    files.sort_unstable();
+    let is_first = |path: &PathBuf| path.to_string_lossy().contains("-00001-of-");
+    let first = files.first().cloned()?;
+    (files.len() == 1 || is_first(&first) && !files[1..].iter().any(is_first)).then_some(first)
 }
 
 /// The shards that an index lists, sorted, each once.

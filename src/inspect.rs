@@ -153,7 +153,7 @@ pub fn inspect(files: &ModelFiles) -> Result<ModelInfo> {
     let checkpoint = files.checkpoint()?;
     let mut stored = BTreeMap::<String, StoredInfo>::new();
     for (_, tensor) in checkpoint.tensors() {
-        let info = stored.entry(format!("{:?}", tensor.dtype)).or_default();
+        let info = stored.entry(tensor.dtype.to_string()).or_default();
         info.tensors += 1;
         info.elements += tensor.elements() as u64;
         info.bytes += tensor.bytes() as u64;

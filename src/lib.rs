@@ -11,7 +11,7 @@
 //! - An [`Answer`] has the text, the boxes that the model points with ([`boxes`], drawn by [`draw`]), tokens,
 //!   log-probabilities and the time of each stage.
 //! - [`plan`] and [`inspect`] say what an answer will take and what a model is, before any weight is read.
-//! - [`bench`] measures every stage, beside what the machine can do at most.
+//! - [`mod@bench`] measures every stage, beside what the machine can do at most.
 //! - [`doctor`] compares every stage with what the original implementation computed.
 //!
 //! ```
@@ -44,6 +44,7 @@ mod error;
 mod eyes;
 mod files;
 mod generation_config;
+pub mod gguf;
 pub mod hub;
 pub mod inspect;
 pub mod model;

@@ -144,7 +144,7 @@ impl<'p> Builder<'p> {
         hub::resolve(model, self.revision.as_deref(), &self.hub, &mut *self.progress)
     }
 
-    /// Loads `model`: [`NANO`](crate::NANO), a directory or an id on the hub.
+    /// Loads `model`: [`NANO`](crate::NANO), a directory, a GGUF file or an id on the hub.
     ///
     /// # Errors
     /// Files that cannot be had, and those of [`Builder::load_files`].
@@ -191,8 +191,8 @@ struct Encoded {
 }
 
 impl Model {
-    /// Loads a model by its id on the Hugging Face hub (`owner/name`, or `owner/name@revision`), from its directory, or
-    /// `nano`, which is part of this crate, with weights in the type that they are stored in, on the CPU.
+    /// Loads a model by its id on the Hugging Face hub (`owner/name`, or `owner/name@revision`), from its directory, from a
+    /// GGUF file, or `nano`, which is part of this crate, with weights in the type that they are stored in, on the CPU.
     ///
     /// # Errors
     /// As [`Builder::load`].

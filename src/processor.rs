@@ -84,6 +84,11 @@ impl Processor {
         &self.spec
     }
 
+    /// The ids that end an answer, as the checkpoint's configuration has them.
+    pub(crate) fn end_ids(&self) -> Vec<u32> {
+        self.generation.end_ids().unwrap_or_else(|| self.spec.language.eos.clone())
+    }
+
     /// The tokenizer.
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer

@@ -3,8 +3,8 @@
 mod groups;
 
 pub use groups::{
-    CropArg, DeviceArg, DtypeArg, GenerationArgs, ImageArgs, LoadArgs, ModelArgs, OutputArgs, QuantizationArg,
-    SourceArgs,
+    CropArg, DeviceArg, DtypeArg, FileTypeArg, GenerationArgs, ImageArgs, LoadArgs, ModelArgs, OutputArgs,
+    QuantizationArg, SourceArgs,
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
@@ -22,7 +22,8 @@ Examples:
 const AFTER_LONG_HELP: &str = "\
 Without --model, nano answers: a tiny model that is part of this program, trained on synthetic
 pictures. Another MODEL is the id of a repository on the Hugging Face hub, which is downloaded once
-into the standard cache (HF_HOME and HF_TOKEN are respected), or a directory in the same layout.
+into the standard cache (HF_HOME and HF_TOKEN are respected), a directory in the same layout, or a
+GGUF file.
 
 Answers go to standard output, everything else to standard error. A terminal sees an answer as it
 is generated; a pipe or a file gets it when it is complete. Ctrl-C ends an answer early and keeps
@@ -64,6 +65,7 @@ pub enum Command {
     Plan(PlanArgs),
     Inspect(InspectArgs),
     Bench(BenchArgs),
+    Quantize(QuantizeArgs),
     Doctor(DoctorArgs),
     Completions(CompletionsArgs),
 }
@@ -224,7 +226,7 @@ Examples:
 
 Of the weight files only the headers are read.")]
 pub struct InspectArgs {
-    /// nano (part of this program), a hub id or a directory.
+    /// nano (part of this program), a hub id, a directory or a GGUF file.
     #[arg(default_value = seekvl::NANO)]
     pub model: String,
     #[command(flatten)]
@@ -267,6 +269,32 @@ pub struct BenchArgs {
     /// How often each is done, besides a first time that does not count.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = value_parser!(u16).range(1..))]
     pub runs: u16,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Write a model into one GGUF file.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  seekvl quantize deepseek-ai/deepseek-vl2-tiny --to q4_k_m -o vl2-tiny.gguf
+  seekvl ask photo.jpg \"What is this?\" -m vl2-tiny.gguf
+  seekvl quantize ./my-model --to bf16 -o my-model.gguf
+
+Tensors have the names and types that llama.cpp gives them; its programs read the files of language
+models. The vision tower and the projector are in the same file. A model's layer for multi-token
+prediction is left out. A file of that name is replaced when the new one is complete.")]
+pub struct QuantizeArgs {
+    /// nano (part of this program), a hub id, a directory or a GGUF file.
+    pub model: String,
+    /// What matrices become.
+    #[arg(long, value_enum)]
+    pub to: FileTypeArg,
+    /// The file.
+    #[arg(short, long, value_name = "FILE")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub source: SourceArgs,
     #[command(flatten)]
     pub output: OutputArgs,
 }

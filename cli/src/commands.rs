@@ -10,6 +10,7 @@ mod ground;
 mod inspect;
 mod ocr;
 mod plan;
+mod quantize;
 
 use crate::args::Command;
 use crate::exit::{Exit, Result};
@@ -25,6 +26,7 @@ pub fn run(command: Command) -> Result<Exit> {
         Command::Plan(args) => plan::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Quantize(args) => quantize::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Completions(args) => completions::run(&args),
     }

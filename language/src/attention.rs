@@ -191,17 +191,13 @@ impl Latent {
                 up: loader.linear("q_b_proj", rank, query_size, false)?,
             },
         };
-        // Head by head, the rows for its key and then those for its value.
-        let up = loader.weight("kv_b_proj.weight", &[heads * (nope_dim + value_dim), kv_rank])?;
-        let starts = (0..heads).map(|head| head * (nope_dim + value_dim));
-        let keys = starts.clone().map(|start| up.slice(start..start + nope_dim)?.transposed());
-        let values = starts.map(|start| up.slice(start + nope_dim..start + nope_dim + value_dim));
+        let (up_key_transposed, up_value) = up_projections(loader, heads, kv_rank, (nope_dim, value_dim))?;
         Ok(Self {
             queries,
             down: loader.linear("kv_a_proj_with_mqa", hidden, kv_rank + rope_dim, bias)?,
             norm: loader.rms_norm("kv_a_layernorm", kv_rank, LATENT_EPS)?,
-            up_key_transposed: HeadLinear::new(keys.collect::<Result<_, _>>()?),
-            up_value: HeadLinear::new(values.collect::<Result<_, _>>()?),
+            up_key_transposed,
+            up_value,
             o: loader.linear("o_proj", heads * value_dim, hidden, bias)?,
             heads,
             kv_rank,
@@ -210,6 +206,35 @@ impl Latent {
             scale: (((nope_dim + rope_dim) as f64).powf(-0.5) * spec.rotary.softmax_scale()) as f32,
         })
     }
+}
+
+/// What takes the latent up to each head's keys, transposed, and to its values. Checkpoints have it as one matrix; GGUF files
+/// may have the two apart, and the former transposed already.
+fn up_projections(
+    loader: &Loader,
+    heads: usize,
+    kv_rank: usize,
+    (nope_dim, value_dim): (usize, usize),
+) -> Result<(HeadLinear, HeadLinear)> {
+    let (keys, values): (Vec<_>, Vec<_>) = if loader.contains("k_b_proj.weight") {
+        let keys = loader.weight("k_b_proj.weight", &[heads * kv_rank, nope_dim])?;
+        let values = loader.weight("v_b_proj.weight", &[heads * value_dim, kv_rank])?;
+        let one = |head: usize| {
+            (keys.slice(head * kv_rank..(head + 1) * kv_rank), values.slice(head * value_dim..(head + 1) * value_dim))
+        };
+        (0..heads).map(one).unzip()
+    } else {
+        // Head by head, the rows for its key and then those for its value.
+        let up = loader.weight("kv_b_proj.weight", &[heads * (nope_dim + value_dim), kv_rank])?;
+        let one = |head: usize| {
+            let start = head * (nope_dim + value_dim);
+            let keys = up.slice(start..start + nope_dim).and_then(|keys| keys.transposed());
+            (keys, up.slice(start + nope_dim..start + nope_dim + value_dim))
+        };
+        (0..heads).map(one).unzip()
+    };
+    let all = |heads: Vec<_>| Ok::<_, crate::Error>(HeadLinear::new(heads.into_iter().collect::<Result<_, _>>()?));
+    Ok((all(keys)?, all(values)?))
 }
 
 impl Heads for Latent {

@@ -132,6 +132,14 @@ impl Tokenizer {
         Ok(())
     }
 
+    /// All of it in the form of `tokenizer.json`, the tokens that a configuration added included.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn to_json(&self) -> Result<String> {
+        self.inner.to_string(false).map_err(|source| Error::TokenizerFile { file: "tokenizer.json", source })
+    }
+
     /// The ids of a text.
     ///
     /// # Errors

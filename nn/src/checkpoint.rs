@@ -1,8 +1,9 @@
-//! Safetensors files, mapped into memory.
+//! Files of weights, mapped into memory: safetensors, or GGUF.
 
-use crate::{Error, Result};
+use crate::gguf::{Gguf, GgufTensor};
+use crate::{Error, Result, StoredDtype};
 use memmap2::Mmap;
-use safetensors::{Dtype, SafeTensorError, SafeTensors};
+use safetensors::{SafeTensorError, SafeTensors};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::ops::Range;
@@ -29,7 +30,7 @@ struct Shard {
 #[derive(Clone, Debug)]
 pub struct StoredTensor {
     /// Type of its elements.
-    pub dtype: Dtype,
+    pub dtype: StoredDtype,
     /// Row-major shape.
     pub shape: Vec<usize>,
     shard: usize,
@@ -46,6 +47,17 @@ impl StoredTensor {
     pub fn bytes(&self) -> usize {
         self.range.len()
     }
+}
+
+/// What a tensor of a GGUF file is to a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A tensor of this name and shape; the shape has as many elements.
+    One(String, Vec<usize>),
+    /// Tensors of these names, as many as its first side, in one.
+    Stacked(Vec<String>),
+    /// Not a weight.
+    None,
 }
 
 impl Checkpoint {
@@ -72,6 +84,36 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
+    /// The tensors of GGUF files, by the names and shapes that `role` gives them. A role that does not fit its tensor is
+    /// ignored: the tensor keeps its own name.
+    ///
+    /// # Errors
+    /// [`Error::Duplicate`].
+    pub fn from_gguf(files: &[Gguf], role: impl Fn(&GgufTensor) -> Role) -> Result<Self> {
+        let mut checkpoint = Self { shards: Vec::new(), tensors: BTreeMap::new() };
+        for file in files {
+            for tensor in file.tensors() {
+                for (name, shape, range) in parts(tensor, role(tensor)) {
+                    let stored = StoredTensor { dtype: tensor.dtype, shape, shard: checkpoint.shards.len(), range };
+                    checkpoint.insert(name, stored, file.path())?;
+                }
+            }
+            let Gguf { bytes, map, .. } = file;
+            checkpoint.shards.push(Shard { path: file.path().into(), bytes: bytes.clone(), map: map.clone() });
+        }
+        Ok(checkpoint)
+    }
+
+    fn insert(&mut self, name: String, tensor: StoredTensor, path: &Path) -> Result<()> {
+        match self.tensors.insert(name.clone(), tensor) {
+            None => Ok(()),
+            Some(other) => {
+                let first = self.shards.get(other.shard).map_or(path, |shard| &shard.path).into();
+                Err(Error::Duplicate { name, first, second: path.into() })
+            }
+        }
+    }
+
     fn add(&mut self, path: &Path, bytes: Bytes, map: Option<Arc<Mmap>>) -> Result<()> {
         let data: &[u8] = (*bytes).as_ref();
         let (header, metadata) = SafeTensors::read_metadata(data).map_err(|source| Error::Format {
@@ -82,16 +124,9 @@ impl Checkpoint {
         let base = header + size_of::<u64>();
         for (name, info) in metadata.tensors() {
             let (start, end) = info.data_offsets;
-            let tensor = StoredTensor {
-                dtype: info.dtype,
-                shape: info.shape.clone(),
-                shard: self.shards.len(),
-                range: base + start..base + end,
-            };
-            if let Some(other) = self.tensors.insert(name.clone(), tensor) {
-                let first = self.shards.get(other.shard).map_or(path, |shard| &shard.path).into();
-                return Err(Error::Duplicate { name, first, second: path.into() });
-            }
+            let range = base + start..base + end;
+            let (dtype, shape, shard) = (info.dtype.into(), info.shape.clone(), self.shards.len());
+            self.insert(name, StoredTensor { dtype, shape, shard, range }, path)?;
         }
         self.shards.push(Shard { path: path.into(), bytes, map });
         Ok(())
@@ -133,6 +168,25 @@ impl Checkpoint {
     }
 }
 
+/// A tensor of a GGUF file by its role: names, shapes and places.
+fn parts(tensor: &GgufTensor, role: Role) -> Vec<(String, Vec<usize>, Range<usize>)> {
+    let GgufTensor { name, shape, range, .. } = tensor;
+    let count = |shape: &[usize]| shape.iter().try_fold(1usize, |count, side| count.checked_mul(*side));
+    match role {
+        Role::None => Vec::new(),
+        Role::One(name, other) if count(&other) == count(shape) => vec![(name, other, range.clone())],
+        Role::Stacked(names) if shape.len() > 2 && names.len() == shape[0] => {
+            let bytes = range.len() / names.len();
+            let part = |(index, name)| {
+                let start = range.start + index * bytes;
+                (name, shape[1..].to_vec(), start..start + bytes)
+            };
+            names.into_iter().enumerate().map(part).collect()
+        }
+        Role::One(..) | Role::Stacked(_) => vec![(name.clone(), shape.clone(), range.clone())],
+    }
+}
+
 #[cfg(unix)]
 #[expect(unsafe_code, reason = "what happens to pages that are given back depends on the kind of map")]
 fn release(map: &Mmap, range: &Range<usize>) {
@@ -145,7 +199,7 @@ fn release(map: &Mmap, range: &Range<usize>) {
 fn release(_: &Mmap, _: &Range<usize>) {}
 
 #[expect(unsafe_code, reason = "mapping a file cannot be safe")]
-fn map(path: &Path) -> Result<Mmap> {
+pub(crate) fn map(path: &Path) -> Result<Mmap> {
     let open = |source| Error::Open { path: path.into(), source };
     let file = File::open(path).map_err(open)?;
     // SAFETY: the map is read-only and private to this process. Should another process change or cut the file while it

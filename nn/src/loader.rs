@@ -1,23 +1,25 @@
 //! Handing out the tensors of a checkpoint, strictly.
 
 use crate::fp8::BlockSize;
+use crate::rows::Elements;
 use crate::weight::Data;
 use crate::{
-    Checkpoint, Embedding, Error, LayerNorm, Linear, Quantization, Renaming, Result, RmsNorm, StoredTensor, Weight,
+    Checkpoint, Embedding, Error, LayerNorm, Linear, Quantization, Renaming, Result, RmsNorm, Rows, StoredDtype,
+    StoredTensor, Weight,
 };
 use candle_core::{DType, Device, Tensor};
-use half::{bf16, f16};
-use safetensors::Dtype;
+use half::bf16;
 use seekvl_kernels::Cpu;
+use seekvl_kernels::quantized::blocks::BlockKind;
 use seekvl_kernels::quantized::{Format, Quantized};
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The type that matrices are kept in. Norms, biases and routers are `f32` on a CPU whatever this says.
+/// The type that matrices are kept in; those that a file has quantised stay so on a CPU. Norms, biases and routers are `f32` on a CPU whatever this says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WeightType {
-    /// As the checkpoint has them; f16 becomes f32 on a CPU.
+    /// As the checkpoint has them; f16 becomes f32 on a CPU, and so do blocks that there are no products with.
     #[default]
     AsStored,
     /// 32-bit floats.
@@ -40,7 +42,7 @@ struct Shared {
     checkpoint: Arc<Checkpoint>,
     device: Device,
     weights: WeightType,
-    quantization: Option<Quantization>,
+    formats: Option<Formats>,
     /// Of matrices in 8 bits, where the checkpoint has some.
     fp8_blocks: Option<BlockSize>,
     names: &'static [Renaming],
@@ -50,8 +52,8 @@ struct Shared {
 /// What is added to the name of a matrix in 8 bits: the name of its scales.
 const SCALES: &str = "_scale_inv";
 
-/// Widens all elements of a tensor.
-type Widen = fn(&[u8], &mut [f32]);
+/// The format to round a matrix to, by its name and its inputs.
+type Formats = Arc<dyn Fn(&str, usize) -> Option<Format> + Send + Sync>;
 
 impl Loader {
     /// The root of a checkpoint's names.
@@ -62,22 +64,30 @@ impl Loader {
         if weights == WeightType::F16 && device.is_cpu() {
             return Err(Error::HalfOnCpu);
         }
-        let (quantization, fp8_blocks, names, used) = (None, None, &[][..], Mutex::default());
-        let shared = Shared { checkpoint, device, weights, quantization, fp8_blocks, names, used };
+        let (formats, fp8_blocks, names, used) = (None, None, &[][..], Mutex::default());
+        let shared = Shared { checkpoint, device, weights, formats, fp8_blocks, names, used };
         Ok(Self { shared: Arc::new(shared), prefix: String::new() })
     }
 
     /// The same place, but matrices are rounded as they are loaded, those that [`Quantization::format`] says; the others
-    /// are kept as without it. Matrices are rounded by a few rows at a time: no more memory is used than for the result,
-    /// and pages of the file that were read for it are given back.
+    /// are kept as without it, and so are those that the file has quantised. Matrices are rounded by a few rows at a time: no
+    /// more memory is used than for the result, and pages of the file that were read for it are given back.
     ///
     /// # Errors
     /// [`Error::QuantizedOnDevice`] if the tensors do not go to the CPU.
     pub fn quantized(self, quantization: Quantization) -> Result<Self> {
+        self.quantized_by(move |name, inputs| quantization.format(name, inputs))
+    }
+
+    /// As [`Loader::quantized`], but `format` says which matrix is rounded to what, by its name and its inputs.
+    ///
+    /// # Errors
+    /// As [`Loader::quantized`].
+    pub fn quantized_by(self, format: impl Fn(&str, usize) -> Option<Format> + Send + Sync + 'static) -> Result<Self> {
         if !self.device().is_cpu() {
-            return Err(Error::QuantizedOnDevice(quantization));
+            return Err(Error::QuantizedOnDevice);
         }
-        Ok(self.with(|shared| shared.quantization = Some(quantization)))
+        Ok(self.with(|shared| shared.formats = Some(Arc::new(format))))
     }
 
     /// The same place, where matrices `NAME` of type F8_E4M3 are read too: they have a scale for each block in
@@ -96,12 +106,12 @@ impl Loader {
 
     /// The same place with other settings; what was used so far counts for it too.
     fn with(self, change: impl FnOnce(&mut Shared)) -> Self {
-        let Shared { checkpoint, device, weights, quantization, fp8_blocks, names, used } = &*self.shared;
+        let Shared { checkpoint, device, weights, formats, fp8_blocks, names, used } = &*self.shared;
         let mut shared = Shared {
             checkpoint: checkpoint.clone(),
             device: device.clone(),
             weights: *weights,
-            quantization: *quantization,
+            formats: formats.clone(),
             fp8_blocks: *fp8_blocks,
             names,
             used: Mutex::new(used.lock().unwrap_or_else(PoisonError::into_inner).clone()),
@@ -159,9 +169,9 @@ impl Loader {
     /// # Errors
     /// Missing, misshapen, or of a type that is not read.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
-        let (name, stored) = self.take(name, shape)?;
-        let tensor = Tensor::from_vec(self.widen(&name, &stored)?, shape, &Device::Cpu)?;
-        Ok(tensor.to_device(self.device())?.to_dtype(self.activations(&stored))?)
+        let (_, stored) = self.look_up(name, shape)?;
+        let tensor = Tensor::from_vec(self.rows(name, shape)?.all(), shape, &Device::Cpu)?;
+        Ok(tensor.to_device(self.device())?.to_dtype(self.on_device(self.shared.weights, &stored))?)
     }
 
     /// A matrix. `shape[0]` are its outputs, the product of the rest its inputs (a convolution over patches that do not
@@ -170,7 +180,24 @@ impl Loader {
     /// # Errors
     /// As [`Loader::tensor`].
     pub fn weight(&self, name: &str, shape: &[usize]) -> Result<Weight> {
-        self.weight_as(name, shape, self.shared.weights, self.shared.quantization)
+        let (full_name, stored) = self.look_up(name, shape)?;
+        let (rows, cols) = matrix(shape);
+        if let StoredDtype::Blocks(kind) = stored.dtype
+            && self.device().is_cpu()
+            && let Some(weight) = packed(kind, &self.rows(name, shape)?)
+        {
+            return Ok(weight);
+        }
+        // Convolutions stay as they are.
+        let formats = self.shared.formats.as_ref().filter(|_| shape.len() == 2);
+        if let Some(format) = formats.and_then(|formats| formats(&full_name, cols)) {
+            let stored = self.rows(name, shape)?;
+            let fill = |row: usize, values: &mut [f32]| stored.read(row, values);
+            let weight = Quantized::quantize(Cpu::detect(), format, rows, cols, fill);
+            stored.release();
+            return Ok(Weight::quantized(weight));
+        }
+        self.weight_as(name, shape, self.shared.weights)
     }
 
     /// A matrix kept in `f32` whatever the others are.
@@ -178,94 +205,65 @@ impl Loader {
     /// # Errors
     /// As [`Loader::tensor`].
     pub fn weight_f32(&self, name: &str, shape: &[usize]) -> Result<Weight> {
-        self.weight_as(name, shape, WeightType::F32, None)
+        self.weight_as(name, shape, WeightType::F32)
     }
 
-    fn weight_as(
-        &self,
-        name: &str,
-        shape: &[usize],
-        kept: WeightType,
-        quantization: Option<Quantization>,
-    ) -> Result<Weight> {
-        if let Some(blocks) = self.shared.fp8_blocks.filter(|_| self.is_fp8(name)) {
-            return self.weight_of_fp8(name, shape, kept, quantization, blocks);
-        }
-        let (name, stored) = self.take(name, shape)?;
-        let (rows, cols) = (shape[0], shape[1..].iter().product());
-        // Convolutions stay as they are.
-        let quantization = quantization.filter(|_| shape.len() == 2);
-        if let Some(format) = quantization.and_then(|quantization| quantization.format(&name, cols)) {
-            return self.quantize(&name, &stored, format, (rows, cols));
-        }
+    fn weight_as(&self, name: &str, shape: &[usize], kept: WeightType) -> Result<Weight> {
+        let stored = self.rows(name, shape)?;
+        let (_, tensor) = self.look_up(name, shape)?;
+        let (rows, cols) = matrix(shape);
         if !self.device().is_cpu() {
-            let tensor = Tensor::from_vec(self.widen(&name, &stored)?, (rows, cols), &Device::Cpu)?;
-            let dtype = if kept == WeightType::F32 { DType::F32 } else { self.activations(&stored) };
-            return Ok(Weight::device(tensor.to_dtype(dtype)?.to_device(self.device())?, rows, cols));
+            let values = Tensor::from_vec(stored.all(), (rows, cols), &Device::Cpu)?;
+            let values = values.to_dtype(self.on_device(kept, &tensor))?;
+            return Ok(Weight::device(values.to_device(self.device())?, rows, cols));
         }
-        let (bytes, range) = self.shared.checkpoint.data(&stored);
-        let aligned = |to: usize| (*bytes).as_ref()[range.clone()].as_ptr().addr().is_multiple_of(to);
-        let data = match (stored.dtype, kept) {
-            (Dtype::F32, WeightType::AsStored | WeightType::F32) if aligned(4) => Data::MappedF32(bytes, range),
-            (Dtype::BF16, WeightType::AsStored | WeightType::Bf16) if aligned(2) => Data::MappedBf16(bytes, range),
-            (_, WeightType::Bf16) | (Dtype::BF16, WeightType::AsStored) => {
-                Data::Bf16(self.widen(&name, &stored)?.into_iter().map(bf16::from_f32).collect())
+        let (bytes, range) = self.shared.checkpoint.data(&tensor);
+        let aligned = |to: usize| stored.stored().as_ptr().addr().is_multiple_of(to);
+        let data = match (tensor.dtype, kept) {
+            (StoredDtype::F32, WeightType::AsStored | WeightType::F32) if aligned(4) => Data::MappedF32(bytes, range),
+            (StoredDtype::BF16, WeightType::AsStored | WeightType::Bf16) if aligned(2) => {
+                Data::MappedBf16(bytes, range)
             }
-            _ => Data::F32(self.widen(&name, &stored)?.into()),
+            (_, WeightType::Bf16) | (StoredDtype::BF16 | StoredDtype::F8E4M3, WeightType::AsStored) => {
+                let (mut values, mut wide) = (Vec::with_capacity(rows * cols), vec![0.0; cols]);
+                for row in 0..rows {
+                    stored.read(row, &mut wide);
+                    values.extend(wide.iter().map(|&value| bf16::from_f32(value)));
+                }
+                Data::Bf16(values.into())
+            }
+            _ => Data::F32(stored.all().into()),
         };
         Ok(Weight::host(data, rows, cols))
     }
 
-    fn is_fp8(&self, name: &str) -> bool {
-        self.shared.checkpoint.get(&self.full_name(name)).is_some_and(|stored| stored.dtype == Dtype::F8_E4M3)
-    }
-
-    /// A matrix in 8 bits, made numbers row by row.
-    fn weight_of_fp8(
-        &self,
-        name: &str,
-        shape: &[usize],
-        kept: WeightType,
-        quantization: Option<Quantization>,
-        blocks: BlockSize,
-    ) -> Result<Weight> {
-        let (full_name, stored) = self.take_any(name, shape)?;
-        let (rows, cols) = (shape[0], shape[1..].iter().product::<usize>());
-        let (scales_name, scales) = self.take(&format!("{name}{SCALES}"), &blocks.scales(rows, cols))?;
-        let scales = self.widen(&scales_name, &scales)?;
-        let (bytes, range) = self.shared.checkpoint.data(&stored);
-        let bytes = &(*bytes).as_ref()[range];
-        let widen = |row: usize, values: &mut [f32]| {
-            blocks.dequantize_row(row, &bytes[row * cols..][..cols], &scales, values);
+    /// The rows of a tensor as numbers; a vector is one of one number each. It is ticked off.
+    ///
+    /// # Errors
+    /// As [`Loader::tensor`].
+    pub fn rows(&self, name: &str, shape: &[usize]) -> Result<Rows> {
+        let (full_name, stored) = self.look_up(name, shape)?;
+        let (rows, cols) = matrix(shape);
+        let unsupported = || Error::UnsupportedType {
+            name: full_name.clone(),
+            path: self.shared.checkpoint.path(&stored).into(),
+            dtype: stored.dtype,
         };
-        if let Some(format) = quantization.and_then(|quantization| quantization.format(&full_name, cols)) {
-            return Ok(Weight::quantized(Quantized::quantize(Cpu::detect(), format, rows, cols, widen)));
-        }
-        let all = || {
-            let mut values = vec![0.0; rows * cols];
-            values.chunks_exact_mut(cols.max(1)).enumerate().for_each(|(row, values)| widen(row, values));
-            values
-        };
-        if !self.device().is_cpu() {
-            let dtype = match kept {
-                WeightType::F32 => DType::F32,
-                WeightType::F16 => DType::F16,
-                WeightType::AsStored | WeightType::Bf16 => DType::BF16,
-            };
-            let tensor = Tensor::from_vec(all(), (rows, cols), &Device::Cpu)?.to_dtype(dtype)?;
-            return Ok(Weight::device(tensor.to_device(self.device())?, rows, cols));
-        }
-        let data = if kept == WeightType::F32 {
-            Data::F32(all().into())
-        } else {
-            let (mut values, mut wide) = (Vec::with_capacity(rows * cols), vec![0.0; cols]);
-            for row in 0..rows {
-                widen(row, &mut wide);
-                values.extend(wide.iter().map(|&value| bf16::from_f32(value)));
+        let elements = match stored.dtype {
+            StoredDtype::F32 => Elements::F32,
+            StoredDtype::F16 => Elements::F16,
+            StoredDtype::BF16 => Elements::Bf16,
+            // Blocks lie along a row: they are whole where that is the file's last side.
+            StoredDtype::Blocks(kind) if kind.row_bytes(cols).is_some() => Elements::Blocks(kind),
+            StoredDtype::F8E4M3 => {
+                let blocks = self.shared.fp8_blocks.ok_or_else(unsupported)?;
+                let (name, shape) = (format!("{name}{SCALES}"), blocks.scales(rows, cols));
+                Elements::Fp8(blocks, self.rows(&name, &shape)?.all())
             }
-            Data::Bf16(values.into())
+            StoredDtype::Blocks(_) | StoredDtype::Other(_) => return Err(unsupported()),
         };
-        Ok(Weight::host(data, rows, cols))
+        self.used().insert(full_name);
+        Ok(Rows::new(self.shared.checkpoint.clone(), stored, (rows, cols), elements))
     }
 
     /// `NAME.weight` `[outputs, inputs]` and, where asked for, `NAME.bias` `[outputs]`.
@@ -316,17 +314,8 @@ impl Loader {
         self.shared.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A tensor of a type that [`Loader::widen`] reads.
-    fn take(&self, name: &str, shape: &[usize]) -> Result<(String, StoredTensor)> {
-        let (name, stored) = self.take_any(name, shape)?;
-        if !matches!(stored.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
-            let path = self.shared.checkpoint.path(&stored).into();
-            return Err(Error::UnsupportedType { path, dtype: stored.dtype, name });
-        }
-        Ok((name, stored))
-    }
-
-    fn take_any(&self, name: &str, shape: &[usize]) -> Result<(String, StoredTensor)> {
+    /// A tensor of this shape, and its full name.
+    fn look_up(&self, name: &str, shape: &[usize]) -> Result<(String, StoredTensor)> {
         let name = self.full_name(name);
         let checkpoint = &self.shared.checkpoint;
         let Some(stored) = checkpoint.get(&name) else {
@@ -336,58 +325,32 @@ impl Loader {
             let path = checkpoint.path(stored).into();
             return Err(Error::Shape { path, expected: shape.into(), found: stored.shape.clone(), name });
         }
-        self.used().insert(name.clone());
         Ok((name, stored.clone()))
     }
 
-    fn quantize(
-        &self,
-        name: &str,
-        stored: &StoredTensor,
-        format: Format,
-        (rows, cols): (usize, usize),
-    ) -> Result<Weight> {
-        let checkpoint = &self.shared.checkpoint;
-        let (bytes, range) = checkpoint.data(stored);
-        let bytes = &(*bytes).as_ref()[range];
-        let widen = self.widener(name, stored)?;
-        let row = bytes.len() / rows.max(1);
-        let weight = Quantized::quantize(Cpu::detect(), format, rows, cols, |index, values| {
-            widen(&bytes[index * row..][..row], values);
-        });
-        checkpoint.release(stored);
-        Ok(Weight::quantized(weight))
-    }
-
-    /// All elements as `f32`.
-    fn widen(&self, name: &str, stored: &StoredTensor) -> Result<Vec<f32>> {
-        let (bytes, range) = self.shared.checkpoint.data(stored);
-        let mut values = vec![0.0; stored.elements()];
-        self.widener(name, stored)?(&(*bytes).as_ref()[range], &mut values);
-        Ok(values)
-    }
-
-    /// What turns a tensor's bytes into `f32`.
-    fn widener(&self, name: &str, stored: &StoredTensor) -> Result<Widen> {
-        fn each<const N: usize>(bytes: &[u8], values: &mut [f32], widen: fn([u8; N]) -> f32) {
-            values.iter_mut().zip(bytes.as_chunks().0).for_each(|(value, bytes)| *value = widen(*bytes));
-        }
-        match stored.dtype {
-            Dtype::F32 => Ok(|bytes, values| each(bytes, values, f32::from_le_bytes)),
-            Dtype::F16 => Ok(|bytes, values| each(bytes, values, |pair| f16::from_le_bytes(pair).to_f32())),
-            Dtype::BF16 => Ok(|bytes, values| each(bytes, values, |pair| bf16::from_le_bytes(pair).to_f32())),
-            dtype => {
-                let path = self.shared.checkpoint.path(stored).into();
-                Err(Error::UnsupportedType { name: name.into(), path, dtype })
-            }
-        }
-    }
-
-    fn activations(&self, stored: &StoredTensor) -> DType {
-        match (self.device().is_cpu(), self.shared.weights, stored.dtype) {
-            (true, ..) | (_, WeightType::F32, _) | (_, WeightType::AsStored, Dtype::F32) => DType::F32,
-            (_, WeightType::Bf16, _) | (_, WeightType::AsStored, Dtype::BF16) => DType::BF16,
+    /// The type of a tensor where it goes.
+    fn on_device(&self, kept: WeightType, stored: &StoredTensor) -> DType {
+        match (self.device().is_cpu(), kept, stored.dtype) {
+            (true, ..) | (_, WeightType::F32, _) | (_, WeightType::AsStored, StoredDtype::F32) => DType::F32,
+            (_, WeightType::Bf16, _) => DType::BF16,
+            (_, WeightType::AsStored, StoredDtype::BF16 | StoredDtype::F8E4M3) => DType::BF16,
             (_, WeightType::F16 | WeightType::AsStored, _) => DType::F16,
         }
     }
+}
+
+/// Outputs, and inputs: all sides but the first.
+fn matrix(shape: &[usize]) -> (usize, usize) {
+    (shape[0], shape[1..].iter().product())
+}
+
+/// Quantised rows as they are, where there are products with them.
+fn packed(kind: BlockKind, rows: &Rows) -> Option<Weight> {
+    let pack = |format, bytes: &[u8]| Quantized::from_blocks(format, rows.len(), rows.cols(), bytes);
+    let weight = match kind {
+        BlockKind::Packed(format) => pack(format, rows.stored()),
+        _ => pack(Format::Q8_0, &kind.as_q8_0(rows.stored())?),
+    };
+    rows.release();
+    weight.map(Weight::quantized)
 }

@@ -35,7 +35,12 @@ pub fn is_known(dir: &Path) -> Result<bool> {
     if read_json::<Source>(&dir.join(golden::JSON))?.model.is_some() {
         return Ok(true);
     }
-    let kind: Kind = read_json(&dir.join(CONFIG))?;
+    let config = dir.join(CONFIG);
+    if !config.is_file() {
+        // Then there is a GGUF file, or nothing.
+        return Ok(ModelFiles::in_dir(dir).is_ok());
+    }
+    let kind: Kind = read_json(&config)?;
     Ok(kind.model_type.as_deref().is_some_and(is_known_type))
 }
 

@@ -4,7 +4,7 @@ use super::ImagePlan;
 use crate::Options;
 use crate::config::{EyesSpec, ModelSpec};
 use seekvl_language::{AttentionSpec, Cache, DecoderSpec};
-use seekvl_nn::{Checkpoint, Quantization, StoredDtype, WeightType};
+use seekvl_nn::{BlockKind, Checkpoint, Format, Quantization, StoredDtype, WeightType};
 use seekvl_vision::{SamSpec, TILES_AT_ONCE};
 use serde::Serialize;
 
@@ -68,6 +68,15 @@ impl WeightBytes {
         for (name, tensor) in checkpoint.tensors().filter(|(name, _)| !is_unused(name)) {
             let is_matrix = tensor.shape.len() > 1 && !is_position(name);
             let is_router = name.ends_with(".mlp.gate.weight");
+            if let (StoredDtype::Blocks(kind), &[.., inputs], true) = (tensor.dtype, &tensor.shape[..], is_matrix) {
+                let rows = tensor.elements() / inputs.max(1);
+                sum.held += match kind {
+                    BlockKind::Packed(format) => format.bytes(rows, inputs).unwrap_or(usize::MAX) as u64,
+                    BlockKind::Q5_0 => Format::Q8_0.bytes(rows, inputs).unwrap_or(usize::MAX) as u64,
+                    BlockKind::Q5_1 => tensor.elements() as u64 * F32,
+                };
+                continue;
+            }
             let format = match (quantization, &tensor.shape[..]) {
                 (Some(quantization), &[_, inputs]) if is_matrix && !is_router => quantization.format(name, inputs),
                 _ => None,
@@ -78,7 +87,7 @@ impl WeightBytes {
             }
             let wanted = match kept {
                 _ if !is_matrix || is_router => StoredDtype::F32,
-                WeightType::AsStored if matches!(tensor.dtype, StoredDtype::BF16 | StoredDtype::F8_E4M3) => {
+                WeightType::AsStored if matches!(tensor.dtype, StoredDtype::BF16 | StoredDtype::F8E4M3) => {
                     StoredDtype::BF16
                 }
                 WeightType::Bf16 => StoredDtype::BF16,
