@@ -159,6 +159,14 @@ pub struct EyesSpec {
     pub image_token: String,
 }
 
+impl EyesSpec {
+    /// Multiplications and additions for one view, in vision tower and projector.
+    pub fn operations_per_view(&self) -> f64 {
+        let side = self.projector.tokens_per_side(self.vision.grid());
+        self.vision.operations() + 2.0 * (side * side * self.projector.parameters()) as f64
+    }
+}
+
 /// `model_type` of a model with eyes.
 const VL2: &str = "deepseek_vl_v2";
 

@@ -219,6 +219,9 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A measurement of nothing.
+    #[error("cannot measure {0}")]
+    NothingToMeasure(&'static str),
     /// An image that cannot be encoded.
     #[error("cannot encode {}", path.display())]
     Encode {

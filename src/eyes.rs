@@ -3,7 +3,7 @@
 use crate::config::EyesSpec;
 use crate::{Error, Result};
 use seekvl_language::Cancel;
-use seekvl_nn::{Device, Loader, Tensor};
+use seekvl_nn::{Arithmetic, Device, Loader, Tensor};
 use seekvl_projector::Projector;
 use seekvl_vision::{Siglip, SiglipProbe, TileGrid, Tiles};
 
@@ -53,6 +53,16 @@ impl Eyes {
     /// Visual tokens in the order of the sequence.
     pub fn arrange(&self, tokens: &Tensor, grid: TileGrid) -> Result<Tensor> {
         Ok(self.projector.arrange(tokens, (grid.cols as usize, grid.rows as usize), &self.spec.layout)?)
+    }
+
+    /// Side of a tile in pixels.
+    pub fn tile_size(&self) -> u32 {
+        self.spec.tiling.tile_size()
+    }
+
+    /// The arithmetic of the tower's products.
+    pub fn arithmetic(&self) -> Arithmetic {
+        self.siglip.arithmetic()
     }
 
     pub fn siglip(&self) -> &Siglip {

@@ -11,6 +11,7 @@
 //! - An [`Answer`] has the text, the boxes that the model points with ([`boxes`], drawn by [`draw`]), tokens,
 //!   log-probabilities and the time of each stage.
 //! - [`plan`] and [`inspect`] say what an answer will take and what a model is, before any weight is read.
+//! - [`bench`] measures every stage, beside what the machine can do at most.
 //! - [`doctor`] compares every stage with what the original implementation computed.
 //!
 //! ```
@@ -32,6 +33,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+pub mod bench;
 pub mod boxes;
 mod chat_template;
 pub mod config;

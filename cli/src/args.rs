@@ -3,10 +3,10 @@
 mod groups;
 
 pub use groups::{
-    CropArg, DeviceArg, DtypeArg, GenerationArgs, ImageArgs, ModelArgs, OutputArgs, QuantizationArg, SourceArgs,
+    CropArg, DeviceArg, DtypeArg, GenerationArgs, ImageArgs, LoadArgs, ModelArgs, OutputArgs, QuantizationArg, SourceArgs,
 };
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 use clap_complete::Shell;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -62,6 +62,7 @@ pub enum Command {
     Fim(FimArgs),
     Plan(PlanArgs),
     Inspect(InspectArgs),
+    Bench(BenchArgs),
     Doctor(DoctorArgs),
     Completions(CompletionsArgs),
 }
@@ -229,6 +230,59 @@ pub struct InspectArgs {
     pub source: SourceArgs,
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// Measure how fast a model is on this machine.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  seekvl bench deepseek-ai/deepseek-vl2-tiny
+  seekvl bench ./my-model --quantization q4_k_m --only decode --context 0,512,1536 --json
+
+Each figure is the median of several runs, beside the share that it is of what this machine can do at
+most, which is measured first: memory read in one stream for each thread, and multiplications of numbers
+in registers. Let nothing else run meanwhile.")]
+pub struct BenchArgs {
+    /// nano (part of this program), a hub id or a directory.
+    #[arg(default_value = seekvl::NANO)]
+    pub model: String,
+    #[command(flatten)]
+    pub load: LoadArgs,
+    /// What to measure [default: everything].
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "STAGE")]
+    pub only: Vec<StageArg>,
+    /// Tiles that go through the vision tower.
+    #[arg(long, value_delimiter = ',', value_name = "N", default_value = "1")]
+    pub tiles: Vec<u16>,
+    /// Lengths of prompts.
+    #[arg(long, value_delimiter = ',', value_name = "N", default_value = "512")]
+    pub prompt_tokens: Vec<u32>,
+    /// Tokens before an answer, whose tokens are then measured.
+    #[arg(long, value_delimiter = ',', value_name = "N", default_value = "0,512")]
+    pub context: Vec<u32>,
+    /// Tokens of such an answer.
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = value_parser!(u16).range(1..))]
+    pub answer_tokens: u16,
+    /// How often each is done, besides a first time that does not count.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = value_parser!(u16).range(1..))]
+    pub runs: u16,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// A part of the way from a picture to an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StageArg {
+    /// A photograph to tiles.
+    Preprocess,
+    /// Tiles through vision tower and projector.
+    Vision,
+    /// Reading a prompt.
+    Prefill,
+    /// Writing an answer.
+    Decode,
+    /// A question about a picture.
+    EndToEnd,
 }
 
 /// Check this build on this machine against reference results.

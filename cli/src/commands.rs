@@ -1,6 +1,7 @@
 //! One module for each command.
 
 mod ask;
+mod bench;
 mod chat;
 mod complete;
 mod completions;
@@ -23,6 +24,7 @@ pub fn run(command: Command) -> Result<Exit> {
         Command::Fim(args) => complete::fim(args),
         Command::Plan(args) => plan::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Completions(args) => completions::run(&args),
     }

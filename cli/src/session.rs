@@ -178,7 +178,7 @@ pub fn exit(answer: &Answer) -> Exit {
     if answer.finish == FinishReason::Cancelled { Exit::Interrupted } else { Exit::Done }
 }
 
-fn load(settings: &ModelSettings, bars: &mut Bars) -> Result<Model> {
+pub fn load(settings: &ModelSettings, bars: &mut Bars) -> Result<Model> {
     bars.spin("loading the model");
     seekvl::set_threads(settings.threads);
     let mut builder = Model::builder()

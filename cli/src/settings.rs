@@ -1,7 +1,7 @@
 //! Flags made into settings: typed, checked, with defaults filled in.
 
 use crate::args::{
-    CropArg, DeviceArg, DtypeArg, GenerationArgs, ImageArgs, ModelArgs, OutputArgs, QuantizationArg, SharedArgs,
+    CropArg, DeviceArg, DtypeArg, GenerationArgs, ImageArgs, LoadArgs, ModelArgs, OutputArgs, QuantizationArg, SharedArgs,
     SourceArgs,
 };
 use crate::exit::{Exit, Failure, Result};
@@ -63,9 +63,15 @@ impl Settings {
 
 impl ModelSettings {
     fn new(args: ModelArgs) -> Result<Self> {
+        let is_default = args.model.is_none();
+        Ok(Self { is_default, ..Self::named(args.model.unwrap_or_else(|| NANO.into()), args.load)? })
+    }
+
+    /// A model that was named.
+    pub fn named(name: String, args: LoadArgs) -> Result<Self> {
         Ok(Self {
-            is_default: args.model.is_none(),
-            name: args.model.unwrap_or_else(|| NANO.into()),
+            name,
+            is_default: false,
             source: args.source.into(),
             weights: args.dtype.into(),
             quantization: args.quantization.map(Into::into),

@@ -1,7 +1,7 @@
 //! The attention of a decoder layer: grouped, or latent.
 
 use crate::{AttentionSpec, DecoderSpec, Result, Span};
-use seekvl_nn::{Angles, DType, HeadLinear, Linear, Loader, Mask, RmsNorm, Tensor, attention, round_rows};
+use seekvl_nn::{Angles, Arithmetic, HeadLinear, Linear, Loader, Mask, RmsNorm, Tensor, Weight, attention, round_rows};
 
 /// Epsilon of the latents' norms, whatever the configuration says of the others.
 const LATENT_EPS: f32 = 1e-6;
@@ -17,6 +17,28 @@ impl Attention {
             AttentionSpec::Grouped { .. } => Self::Grouped(Grouped::load(loader, spec)?),
             AttentionSpec::Latent { .. } => Self::Latent(Latent::load(loader, spec)?),
         })
+    }
+
+    /// The weight of the projection back to the hidden state.
+    pub fn output(&self) -> &Weight {
+        match self {
+            Self::Grouped(Grouped { o, .. }) | Self::Latent(Latent { o, .. }) => o.weight(),
+        }
+    }
+
+    /// Bytes of the weights.
+    pub fn bytes(&self) -> usize {
+        let linears = |linears: &[&Linear]| linears.iter().map(|linear| linear.weight().bytes()).sum::<usize>();
+        match self {
+            Self::Grouped(Grouped { q, k, v, o, .. }) => linears(&[q, k, v, o]),
+            Self::Latent(Latent { queries, down, up_key_transposed, up_value, o, .. }) => {
+                let queries = match queries {
+                    Queries::Straight(linear) => linears(&[linear]),
+                    Queries::Compressed { down, up, .. } => linears(&[down, up]),
+                };
+                queries + linears(&[down, o]) + up_key_transposed.bytes() + up_value.bytes()
+            }
+        }
     }
 
     /// `x`: `[rows, hidden]`, and so is the result. Projects all rows at once, then lets each span attend to its cache,
@@ -37,7 +59,7 @@ trait Heads {
     /// Keys and values as parts of cached rows, without a copy.
     fn keys_values(&self, cached: &Tensor) -> Result<(Tensor, Tensor)>;
 
-    /// Whether the cache keeps rows rounded to `bf16`: where the weights are, whose products round them likewise.
+    /// Whether the cache keeps rows rounded to `bf16`: where products with the weights round as much or more.
     fn rounds(&self) -> bool;
 
     /// Factor on the scores.
@@ -107,7 +129,7 @@ impl Heads for Grouped {
     }
 
     fn rounds(&self) -> bool {
-        self.k.weight().dtype() == DType::BF16
+        self.k.weight().arithmetic() != Arithmetic::F32
     }
 
     fn scale(&self) -> f32 {
@@ -209,7 +231,7 @@ impl Heads for Latent {
     }
 
     fn rounds(&self) -> bool {
-        self.down.weight().dtype() == DType::BF16
+        self.down.weight().arithmetic() != Arithmetic::F32
     }
 
     fn scale(&self) -> f32 {

@@ -13,6 +13,7 @@ pub(crate) enum FeedForward {
 pub(crate) struct Sparse {
     router: Router,
     experts: Experts,
+    top_k: usize,
     shared: Option<GatedMlp>,
 }
 
@@ -22,6 +23,17 @@ impl FeedForward {
             FeedForwardSpec::Dense(inner) => Self::Dense(gated(loader, hidden, inner)?),
             FeedForwardSpec::Sparse(spec) => Self::Sparse(Sparse::load(loader, hidden, spec)?),
         })
+    }
+
+    /// Bytes of the weights that one token is multiplied by.
+    pub fn bytes_per_token(&self) -> usize {
+        match self {
+            Self::Dense(mlp) => mlp.bytes(),
+            Self::Sparse(sparse) => {
+                let shared = sparse.shared.as_ref().map_or(0, GatedMlp::bytes);
+                shared + sparse.top_k * sparse.experts.bytes_of_one()
+            }
+        }
     }
 
     /// `x`: `[rows, hidden]`, and so is the result.
@@ -47,6 +59,7 @@ impl Sparse {
                     .map(|expert| gated(&experts.at(expert), hidden, spec.expert_size))
                     .collect::<Result<_>>()?,
             ),
+            top_k: spec.router.top_k,
             shared: match spec.shared_size {
                 0 => None,
                 inner => Some(gated(&loader.at("shared_experts"), hidden, inner)?),

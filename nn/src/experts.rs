@@ -49,6 +49,11 @@ impl Experts {
         Self { layers }
     }
 
+    /// Bytes of the weights of one, the largest.
+    pub fn bytes_of_one(&self) -> usize {
+        self.layers.iter().map(GatedMlp::bytes).max().unwrap_or(0)
+    }
+
     /// `y[i] = Σ_j weights[i, j] · expert[ids[i, j]](x[i])` for `x` and the result `[rows, hidden]`, and `ids` and `weights`
     /// `[rows, top_k]`. Each expert runs once, over all the rows sent to it. A row's experts are summed in ascending order, so
     /// that its result does not depend on the other rows.

@@ -19,6 +19,11 @@ impl HeadLinear {
         Self { heads }
     }
 
+    /// Bytes of the weights.
+    pub fn bytes(&self) -> usize {
+        self.heads.iter().map(Weight::bytes).sum()
+    }
+
     /// `x`: `[tokens, heads, inputs]`; result: `[tokens, heads, outputs]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let (tokens, heads, inputs) = x.dims3()?;

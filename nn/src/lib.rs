@@ -46,5 +46,5 @@ pub use quantization::{Quantization, UnknownQuantization};
 pub use rotary::{Angles, Pairs, Rotary};
 pub use safetensors::Dtype as StoredDtype;
 pub use seekvl_kernels::quantized::Format;
-pub use seekvl_kernels::set_threads;
-pub use weight::Weight;
+pub use seekvl_kernels::{Cpu, Isa, Limits, set_threads, threads};
+pub use weight::{Arithmetic, Weight};

@@ -17,6 +17,17 @@ pub struct Weight {
     cols: usize,
 }
 
+/// The numbers that a product multiplies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arithmetic {
+    /// `f32`.
+    F32,
+    /// `bf16`, summed in `f32`.
+    Bf16,
+    /// Integers of 8 bits, summed in 32 bits.
+    Int8,
+}
+
 #[derive(Clone)]
 enum Place {
     Host {
@@ -194,6 +205,23 @@ impl Weight {
             Some(bias) => y.broadcast_add(bias)?,
             None => y,
         })
+    }
+
+    /// How products with it are computed on a CPU.
+    pub fn arithmetic(&self) -> Arithmetic {
+        match (&self.place, self.dtype()) {
+            (Place::Quantized { .. }, _) => Arithmetic::Int8,
+            (_, DType::BF16) => Arithmetic::Bf16,
+            _ => Arithmetic::F32,
+        }
+    }
+
+    /// Bytes that its numbers take.
+    pub fn bytes(&self) -> usize {
+        match &self.place {
+            Place::Quantized { weight, .. } => weight.bytes() / weight.rows().max(1) * self.rows,
+            Place::Host { .. } | Place::Device(_) => self.rows * self.cols * self.dtype().size_in_bytes(),
+        }
     }
 
     /// The type that the numbers are kept in; for quantised weights `F32`, which they stand for.

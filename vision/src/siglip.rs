@@ -2,7 +2,7 @@
 //! follows timm. Pre-norm blocks, learned positions, a final norm, all patches kept; the attention pooling that
 //! checkpoints carry is not used.
 
-use seekvl_nn::{Activation, DType, LayerNorm, Linear, Loader, Mask, Mlp, Result, Tensor, attention, round_rows};
+use seekvl_nn::{Activation, Arithmetic, LayerNorm, Linear, Loader, Mask, Mlp, Result, Tensor, attention, round_rows};
 
 /// Tiles that go through the tower together. One has rows enough to spread the cost of reading the weights, and activations
 /// that a third-level cache holds.
@@ -39,6 +39,13 @@ impl SiglipSpec {
     /// Numbers in a patch.
     pub fn patch_len(&self) -> usize {
         3 * self.patch_size * self.patch_size
+    }
+
+    /// Multiplications and additions for one tile: its products, and its scores and their mixtures.
+    pub fn operations(&self) -> f64 {
+        let (patches, width, layers) = (self.patches() as f64, self.width as f64, self.layers as f64);
+        let positions = patches * width;
+        2.0 * patches * (self.parameters() as f64 - positions) + 4.0 * layers * patches * patches * width
     }
 
     /// Parameters that are used, and those of the unused pooling not counted.
@@ -121,6 +128,11 @@ impl Siglip {
         })
     }
 
+    /// The arithmetic of its products, by the weights of the first block.
+    pub fn arithmetic(&self) -> Arithmetic {
+        self.blocks.first().map_or(&self.patch_embedding, |block| &block.qkv).weight().arithmetic()
+    }
+
     /// The tower's shape.
     pub fn spec(&self) -> &SiglipSpec {
         &self.spec
@@ -168,7 +180,7 @@ impl Siglip {
         let one = |tile: usize| {
             let qkv = qkv.narrow(0, tile, 1)?.squeeze(0)?;
             let mut keys_values = qkv.narrow(1, heads, 2 * heads)?;
-            if block.qkv.weight().dtype() == DType::BF16 {
+            if block.qkv.weight().arithmetic() != Arithmetic::F32 {
                 keys_values = round_rows(&keys_values)?;
             }
             let (k, v) = (keys_values.narrow(1, 0, heads)?, keys_values.narrow(1, heads, heads)?);

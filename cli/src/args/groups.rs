@@ -29,6 +29,13 @@ pub struct ModelArgs {
     #[arg(short, long, value_name = "ID_OR_DIR", help_heading = MODEL)]
     pub model: Option<String>,
     #[command(flatten)]
+    pub load: LoadArgs,
+}
+
+/// How a model is kept.
+#[derive(Debug, Args)]
+pub struct LoadArgs {
+    #[command(flatten)]
     pub source: SourceArgs,
     /// Type that weights are kept in.
     #[arg(long, value_enum, default_value_t, help_heading = MODEL)]
