@@ -31,10 +31,14 @@ class Taker(Protocol):
 
 
 class Peer:
-    """A peer in its process, which stays loaded and idle between its turns."""
+    """A peer in its process, which warms up once, then stays loaded and idle between its turns."""
 
     def __init__(self, contestant: Contestant, group: Group, threads: int, files: Files, limit: float) -> None:
-        """Start the process, and wait until it has loaded."""
+        """Start the process, and wait until it has loaded and done everything once.
+
+        Raises:
+            RuntimeError: The peer died or took more than `limit` seconds for one of these.
+        """
         name = f"{contestant.program}-{contestant.form}"
         self.log = files.folder / f"{group.name}-{name}.log"
         kinds = {work.kind.value for work in group.works}
@@ -50,6 +54,7 @@ class Peer:
             )
         try:
             self._reply(limit)
+            self.turn(group.works, limit)
         except BaseException:
             self.close()
             raise
@@ -93,39 +98,32 @@ def run(group: Group, rounds: int, limit: float, enter: Callable[[Contestant, Gr
 
     Args:
         group: Who does what.
-        rounds: How many turns each has. Peers have one more before, to warm up.
+        rounds: How many turns each has.
         limit: Seconds that anything may take.
         enter: Loads a contestant.
     """
     outcome = Outcome(group)
     takers: dict[Contestant, Taker] = {}
 
-    def attempt(contestant: Contestant, act: Callable[[], None]) -> None:
+    @contextlib.contextmanager
+    def surviving(contestant: Contestant) -> Iterator[None]:
         try:
-            act()
+            yield
         except _FAILURES as failure:
             outcome.failures[contestant] = f"{type(failure).__name__}: {failure}"
             outcome.turns.pop(contestant, None)
             _say(f"{group.name}: {contestant}: {outcome.failures[contestant]}")
 
-    def come(contestant: Contestant) -> None:
-        takers[contestant] = enter(contestant, group)
-        if isinstance(takers[contestant], Peer):
-            takers[contestant].turn(group.works, limit)
-        outcome.turns[contestant] = []
-
-    def take(contestant: Contestant) -> None:
-        with _busy() if group.busy else contextlib.nullcontext():
-            turn = takers[contestant].turn(group.works, limit)
-        outcome.turns[contestant].append(turn)
-        _say(f"{group.name}: {contestant}: " + ", ".join(f"{w}: {s:.4g} s" for w, s in turn.seconds.items()))
-
     try:
         for contestant in group.contestants:
-            attempt(contestant, lambda contestant=contestant: come(contestant))  # type: ignore[misc]
+            with surviving(contestant):
+                takers[contestant] = enter(contestant, group)
+                outcome.turns[contestant] = []
         for _ in range(rounds):
-            for contestant in list(outcome.turns):
-                attempt(contestant, lambda contestant=contestant: take(contestant))  # type: ignore[misc]
+            for contestant, turns in list(outcome.turns.items()):
+                with surviving(contestant), _busy() if group.busy else contextlib.nullcontext():
+                    turns.append(takers[contestant].turn(group.works, limit))
+                    _say(f"{group.name}: {contestant}: {_times(turns[-1])}")
     finally:
         for taker in takers.values():
             taker.close()
@@ -145,6 +143,10 @@ def _busy() -> Iterator[None]:
 
 def _last_words(log: Path) -> str:
     return " | ".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-3:])
+
+
+def _times(turn: Turn) -> str:
+    return ", ".join(f"{work}: {seconds:.4g} s" for work, seconds in turn.seconds.items())
 
 
 def _say(text: str) -> None:

@@ -36,7 +36,7 @@ class Files:
         shutil.rmtree(self.folder / model, ignore_errors=True)
 
     def _made(self, path: Path, *what: str) -> Path:
-        """The file at `path`. If it has to be made, that is another process's work: its memory is not the contestant's."""
+        """The file at `path`, made if need be by another process, whose memory is not the contestant's."""
         if not path.exists():
             make = [sys.executable, "-m", "seekvl_peers.make", str(self.folder), str(path), *what]
             subprocess.run(make, check=True, stdout=sys.stderr)

@@ -131,7 +131,7 @@ def _gated(block: str, suffix: str, experts: tuple[int, ...], width: int, hidden
 
 
 def _values(tensor: _Tensor, drawn: Any, rng: Any) -> Any:
-    """Ones for a norm; else values with a variance of one over the number of inputs, so that activations keep their size."""
+    """Ones for a norm; else a variance of one over the number of inputs, which keeps activations at their size."""
     if tensor.is_gain:
         return np.ones(tensor.shape, np.float32)
     scale = 1.0 if tensor.name.startswith("token_embd") else tensor.shape[-1] ** -0.5

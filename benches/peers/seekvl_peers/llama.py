@@ -1,4 +1,4 @@
-"""llama.cpp, by the library that llama-cpp-python builds: its own interface, without that package's Python around it."""
+"""llama.cpp, by the library that llama-cpp-python builds, without that package's own Python around it."""
 
 from __future__ import annotations
 
@@ -57,14 +57,3 @@ class Llama:
             raise RuntimeError("llama.cpp does not decode")
         llama_cpp.llama_synchronize(self.context)
         return time.perf_counter() - started
-
-
-def processor() -> str:
-    """What of the processor the library was built to use."""
-    described: bytes = llama_cpp.llama_print_system_info()
-    return described.decode()
-
-
-def version() -> str:
-    """The version of the package."""
-    return f"llama-cpp-python {llama_cpp.__version__}"

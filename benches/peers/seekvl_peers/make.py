@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import json
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from seekvl_peers import shapes
@@ -19,7 +21,14 @@ def main(folder: str, path: str, kind: str, *what: str) -> None:
     out = Path(path)
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(f"part-{out.name}")
-    makers = {"checkpoint": checkpoint, "gguf": gguf, "graph": graph, "photograph": photograph}
+    if part.is_dir():
+        shutil.rmtree(part)
+    makers: dict[str, Callable[..., None]] = {
+        "checkpoint": checkpoint,
+        "gguf": gguf,
+        "graph": graph,
+        "photograph": photograph,
+    }
     makers[kind](Files(Path(folder)), part, *what)
     part.rename(out)
 

@@ -15,7 +15,7 @@ from seekvl_peers import shapes
 from seekvl_peers.files import Files
 from seekvl_peers.plan import JPEG, Work
 
-#: What fills the border of a padded view: the mean of a pixel.
+#: What fills the border of a padded view: the mean of a pixel, truncated.
 _GREY = (127, 127, 127)
 
 
@@ -32,18 +32,18 @@ class Pixels:
     def measure(self, _work: Work) -> float:
         """Seconds from the file to the tower's input."""
         started = time.perf_counter()
-        views(self.path, self.model)
+        views(Image.open(self.path), self.model)
         return time.perf_counter() - started
 
 
-def views(path: Path, model: str) -> tuple[Any, tuple[int, int]]:
+def views(picture: Any, model: str) -> tuple[Any, tuple[int, int]]:
     """The views of a picture as the original prepares them.
 
     Returns:
         A tensor of `[views, 3, side, side]`, the global view first, and the grid of the others: columns, rows.
     """
     side = shapes.tower(model).picture
-    picture = Image.open(path).convert("RGB")
+    picture = picture.convert("RGB")
     width, height = _resolution(picture.size, shapes.config(model)["candidate_resolutions"])
     whole = ImageOps.pad(picture, (side, side), color=_GREY)
     parts = ImageOps.pad(picture, (width, height), color=_GREY)
@@ -56,12 +56,12 @@ def views(path: Path, model: str) -> tuple[Any, tuple[int, int]]:
 
 
 def photograph(width: int, height: int, out: Path) -> None:
-    """Write a JPEG of soft shapes and a sensor's noise, in which no region is flat."""
-    rng = np.random.default_rng(0)
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    shades = [np.sin(x / (40 + 9 * c) + c) * np.cos(y / (55 - 7 * c)) + 0.4 * np.sin(np.hypot(x, y) / 23) for c in range(3)]
-    noisy = 128 + 70 * np.stack(shades, axis=-1) + rng.normal(0, 6, (height, width, 1))
-    Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(out, format="JPEG", quality=90)
+    """Write a JPEG like those that `seekvl bench` makes for itself: slow gradients, squares, and some noise."""
+    y, x = np.mgrid[0:height, 0:width]
+    shades = np.stack([x * 160 // width, y * 160 // height, (x // 64 + y // 64) % 2 * 90], axis=-1)
+    noise = np.random.default_rng(0).integers(0, 256, shades.shape) // 10
+    # As its encoder does: quality 92, colours in full resolution.
+    Image.fromarray((shades + noise).astype(np.uint8)).save(out, format="JPEG", quality=92, subsampling=0)
 
 
 def _resolution(size: tuple[int, int], candidates: list[list[int]]) -> tuple[int, int]:

@@ -1,7 +1,8 @@
 """PyTorch, by the parts of transformers that have these shapes, with random weights.
 
-The original's own code needs a transformers of its time. These parts compute the same: SigLIP's tower, and DeepSeek-OCR's and
-DeepSeek-V2's decoders. Unlike the original they send only the last position of a prompt through the output layer.
+The original's own code needs a transformers of its time. These parts compute the same: SigLIP's tower, and the decoder
+of DeepSeek-OCR, which is VL2-Tiny's. Unlike the original they send only the last position of a prompt through the
+output layer.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import nn
-from transformers import DeepseekV2Config, DeepseekV2ForCausalLM, DynamicCache, SiglipVisionConfig, SiglipVisionModel
+from transformers import DynamicCache, SiglipVisionConfig, SiglipVisionModel
 from transformers.initialization import no_init_weights
 from transformers.models.deepseek_ocr2.configuration_deepseek_ocr2 import DeepseekOcr2TextConfig
 from transformers.models.deepseek_ocr2.modeling_deepseek_ocr2 import DeepseekOcr2TextModel
@@ -39,33 +41,31 @@ class PyTorch:
         whole = Kind.END_TO_END in kinds
         if whole or Kind.VISION in kinds:
             self.tower = _made(lambda: Tower(shapes.tower(model)), torch.bfloat16)
-        if whole or Kind.PREFILL in kinds or Kind.DECODE in kinds:
+        if whole:
             self.decoder = _made(lambda: Decoder(shapes.language(model)), torch.bfloat16)
         parts = [part for part in vars(self).values() if isinstance(part, nn.Module)]
         self.weights_bytes: int = sum(p.nbytes for part in parts for p in part.parameters())
 
-    @torch.inference_mode()
     def measure(self, work: Work) -> float:
-        """Seconds for the work, or for each token that is decoded."""
-        if work.kind is Kind.VISION:
-            side = shapes.tower(self.model).picture
-            tiles = torch.randn(work.size, 3, side, side).to(torch.bfloat16)
-            return _seconds(lambda: self.tower(tiles))
-        if work.kind is Kind.END_TO_END:
-            path = self.files.photograph(*PICTURE)
-            return _seconds(lambda: self._answer(path))
-        cache = self.decoder.cache()
-        if work.kind is Kind.PREFILL:
-            ids = self._random_ids(work.size)
-            return _seconds(lambda: self.decoder(self.decoder.embed(ids), cache))
-        if work.size:
-            self.decoder(self.decoder.embed(self._random_ids(work.size)), cache)
-        tokens = self._random_ids(DECODED)
-        return _seconds(lambda: [self.decoder(self.decoder.embed(t[None]), cache) for t in tokens]) / DECODED
+        """Seconds for the work.
 
-    def _answer(self, path: Path) -> None:
+        Raises:
+            ValueError: The work is no tower's and no whole answer.
+        """
+        with torch.inference_mode():
+            match work.kind:
+                case Kind.VISION:
+                    side = shapes.tower(self.model).picture
+                    tiles = torch.randn(work.size, 3, side, side).to(torch.bfloat16)
+                    return _seconds(lambda: self.tower(tiles))
+                case Kind.END_TO_END:
+                    picture = Image.open(self.files.photograph(*PICTURE)).convert("RGB")
+                    return _seconds(lambda: self._answer(picture))
+        raise ValueError(f"PyTorch is not measured at {work}")
+
+    def _answer(self, picture: Any) -> None:
         """Look at a picture, take in a question, answer greedily."""
-        views, (columns, rows) = pixels.views(path, self.model)
+        views, (columns, rows) = pixels.views(picture, self.model)
         visual = self.tower.arrange(self.tower(views.to(torch.bfloat16)), columns, rows)
         prompt = torch.cat([visual, self.decoder.embed(self._random_ids(QUESTION))])
         cache = self.decoder.cache()
@@ -109,7 +109,7 @@ class Tower(nn.Module):
         return self.project(F.gelu(self.merge(merged)))
 
     def arrange(self, tokens: Any, columns: int, rows: int) -> Any:
-        """The tokens of a picture's views in the order of the prompt: the global view, a separator, the others as one."""
+        """The tokens of a picture's views, as in a prompt: the global view, a separator, the others as one."""
         half, width = (self.shape.side + 1) // 2, self.shape.output
         whole = tokens[0].reshape(half, half, width)
         parts = tokens[1:].reshape(rows, columns, half, half, width).transpose(1, 2)
@@ -123,33 +123,26 @@ class Tower(nn.Module):
 
 
 class Decoder(nn.Module):
-    """A language model of either kind of attention."""
+    """A language model whose attention has a key and a value for each head."""
 
     def __init__(self, shape: shapes.Language) -> None:
         """Make the modules."""
         super().__init__()
-        common: dict[str, Any] = {
-            "vocab_size": shape.vocabulary,
-            "hidden_size": shape.width,
-            "num_hidden_layers": shape.layers,
-            "num_attention_heads": shape.heads,
-            "intermediate_size": shape.hidden,
-            "moe_intermediate_size": shape.expert_hidden,
-            "n_routed_experts": shape.experts,
-            "n_shared_experts": shape.experts_shared,
-            "num_experts_per_tok": shape.experts_used,
-            "max_position_embeddings": shape.positions,
-        }
-        if latent := shape.latent:
-            sizes = {"kv_lora_rank": latent.rank, "v_head_dim": latent.value}
-            sizes |= {"qk_nope_head_dim": latent.nope, "qk_rope_head_dim": latent.rope}
-            config = DeepseekV2Config(**common, **sizes, q_lora_rank=None, first_k_dense_replace=shape.dense)
-            causal = DeepseekV2ForCausalLM(config)
-            self.body, self.head = causal.model, causal.lm_head
-        else:
-            kinds = ["dense"] * shape.dense + ["sparse"] * (shape.layers - shape.dense)
-            self.body = DeepseekOcr2TextModel(DeepseekOcr2TextConfig(**common, mlp_layer_types=kinds))
-            self.head = nn.Linear(shape.width, shape.vocabulary, bias=False)
+        config = DeepseekOcr2TextConfig(
+            vocab_size=shape.vocabulary,
+            hidden_size=shape.width,
+            num_hidden_layers=shape.layers,
+            num_attention_heads=shape.heads,
+            intermediate_size=shape.hidden,
+            moe_intermediate_size=shape.expert_hidden,
+            n_routed_experts=shape.experts,
+            n_shared_experts=shape.experts_shared,
+            num_experts_per_tok=shape.experts_used,
+            max_position_embeddings=shape.positions,
+            mlp_layer_types=["dense"] * shape.dense + ["sparse"] * (shape.layers - shape.dense),
+        )
+        self.body = DeepseekOcr2TextModel(config)
+        self.head = nn.Linear(shape.width, shape.vocabulary, bias=False)
 
     def cache(self) -> Any:
         """An empty cache."""
@@ -183,7 +176,7 @@ def export_tower(shape: shapes.Tower, out: Path) -> None:
 
 
 def _made(make: Any, dtype: Any) -> Any:
-    """A module with random weights of a variance of one over the number of inputs, so that activations keep their size."""
+    """A module of random weights, whose variance of one over the number of inputs keeps activations at their size."""
     torch.set_default_dtype(dtype)
     with no_init_weights():
         module = make().eval().requires_grad_(False)
@@ -194,11 +187,17 @@ def _made(make: Any, dtype: Any) -> Any:
         if parameter.ndim == 1:
             flat.fill_(1.0 if "norm" in name and name.endswith("weight") else 0.0)
             continue
-        fan_in = 1 if "embed" in name and parameter.ndim == 2 else math.prod(parameter.shape[-1:] if parameter.ndim == 3 else parameter.shape[1:])
-        scaled = (drawn * fan_in**-0.5).to(parameter.dtype)
+        scaled = (drawn * _inputs(name, parameter.shape) ** -0.5).to(parameter.dtype)
         for start in range(0, len(flat), _DRAWN):
             flat[start : start + _DRAWN] = scaled[: len(flat) - start]
     return module
+
+
+def _inputs(name: str, shape: Any) -> int:
+    """How many inputs a matrix sums over: one of an embedding, one expert's of all experts' in a tensor."""
+    if "embed" in name and len(shape) == 2:
+        return 1
+    return int(shape[-1]) if len(shape) == 3 else math.prod(shape[1:])
 
 
 def _seconds(act: Any) -> float:

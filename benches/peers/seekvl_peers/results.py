@@ -13,15 +13,21 @@ from seekvl_peers.plan import Contestant, Group, Target, Work
 
 @dataclass(frozen=True)
 class Memory:
-    """The bytes of a contestant's weights, and the most that it had in memory."""
+    """The bytes of a contestant's weights, the most that it had in memory, and what of it were keys and values."""
 
     weights: int
     peak: int
+    cached: int = 0
+
+    @property
+    def ratio(self) -> float:
+        """How many times its weights' size it had, caches apart; 0 of one without weights."""
+        return (self.peak - self.cached) / self.weights if self.weights else 0.0
 
 
 @dataclass(frozen=True)
 class Turn:
-    """One turn of a contestant: seconds of each work (of each token, if it decodes), memory, and the machine's limits."""
+    """One turn: seconds of each work (of each token, if it decodes), memory, and what the machine can do at most."""
 
     seconds: dict[Work, float]
     memory: Memory
@@ -57,8 +63,13 @@ class Outcome:
         seconds = [turn.seconds[work] for turn in self.turns.get(contestant, [])]
         return statistics.median(seconds) if seconds else None
 
+    def memory(self, contestant: Contestant) -> Memory | None:
+        """The memory of the round that took most."""
+        turns = self.turns.get(contestant, [])
+        return max((turn.memory for turn in turns), key=lambda memory: memory.peak, default=None)
+
     def ratios(self) -> Iterator[Ratio]:
-        """Each target's ratios, a round's times compared with each other; those of contestants that failed are left out."""
+        """Each target's ratios, round by round, without contestants that failed."""
         for target in self.group.targets:
             ours = self.turns.get(Contestant("seekvl", target.ours), [])
             theirs = self.turns.get(target.peer, [])
@@ -77,7 +88,7 @@ def lines(outcome: Outcome) -> Iterable[str]:
             for work, seconds in turn.seconds.items():
                 yield json.dumps({**who, "round": number, **_work(work), "seconds": seconds})
             memory = {"weights_bytes": turn.memory.weights, "peak_bytes": turn.memory.peak}
-            yield json.dumps({**who, "round": number, **memory})
+            yield json.dumps({**who, "round": number, **memory, "cached_bytes": turn.memory.cached})
             if turn.machine is not None:
                 yield json.dumps({**who, "round": number, "machine": turn.machine})
     for contestant, reason in outcome.failures.items():

@@ -1,7 +1,7 @@
 """The process of a peer: it loads what it is told to, then measures what each line of its input asks for.
 
-A line in is `[kind, size]`; a line out is `{"seconds", "weights_bytes", "peak_bytes"}`. The first line out says that the peer
-is ready, and has no seconds.
+A line in is `[kind, size]`; a line out is `{"seconds", "weights_bytes", "peak_bytes"}`. The first line out says that
+the peer is ready, and has no seconds.
 """
 
 from __future__ import annotations
