@@ -24,8 +24,8 @@ class Files:
         return self._made(self.folder / model / f"llama-{form}.gguf", "gguf", model, form)
 
     def graph(self, model: str, form: str) -> Path:
-        """The vision tower and projector as an ONNX graph: in f32, or that one with 8-bit products."""
-        return self._made(self.folder / model / f"tower-{form}.onnx", "graph", model, form)
+        """A folder with the tower and projector as `graph.onnx`: in f32, or that one with 8-bit products."""
+        return self._made(self.folder / model / f"tower-{form}", "graph", model, form)
 
     def photograph(self, width: int, height: int) -> Path:
         """A JPEG of that size with about the detail of a photograph."""

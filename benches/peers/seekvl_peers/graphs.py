@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,10 +43,10 @@ class OpenVino(_Graph):
         import openvino
 
         self.model = model
-        path = files.graph(model, "f32")
-        self.weights_bytes = path.stat().st_size // (2 if form == "bf16" else 1)
+        folder = files.graph(model, "f32")
+        self.weights_bytes = _size(folder) // (2 if form == "bf16" else 1)
         options = {"INFERENCE_PRECISION_HINT": form, "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
-        self.compiled = openvino.Core().compile_model(str(path), "CPU", options)
+        self.compiled = openvino.Core().compile_model(str(folder / "graph.onnx"), "CPU", options)
         precision = self.compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
         if precision != form:
             raise RuntimeError(f"OpenVINO computes in {precision} instead of {form}")
@@ -63,12 +64,17 @@ class OnnxRuntime(_Graph):
         import onnxruntime
 
         self.model = model
-        path = files.graph(model, form)
-        self.weights_bytes = path.stat().st_size
+        folder = files.graph(model, form)
+        self.weights_bytes = _size(folder)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        self.session = onnxruntime.InferenceSession(folder / "graph.onnx", options, providers=["CPUExecutionProvider"])
 
     def run(self, tiles: Any) -> None:
         """Pass tiles through the graph."""
         self.session.run(None, {"tiles": tiles})
+
+
+def _size(folder: Path) -> int:
+    """A graph's bytes, and those of the weights that are kept beside it."""
+    return sum(file.stat().st_size for file in folder.iterdir())

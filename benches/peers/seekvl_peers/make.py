@@ -62,17 +62,24 @@ def gguf(files: Files, out: Path, model: str, form: str) -> None:
 
 
 def graph(files: Files, out: Path, model: str, form: str) -> None:
-    """The tower as a graph, its matrix products in 8 bits if so asked."""
+    """A folder with the tower as a graph, its matrix products in 8 bits if so asked."""
+    out.mkdir()
     if form == "f32":
         from seekvl_peers import pytorch
 
-        pytorch.export_tower(shapes.tower(model), out)
+        pytorch.export_tower(shapes.tower(model), out / "graph.onnx")
         return
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    source = files.graph(model, "f32")
+    source = files.graph(model, "f32") / "graph.onnx"
     products = ["MatMul", "Gemm"]
-    quantize_dynamic(source, out, weight_type=QuantType.QInt8, op_types_to_quantize=products, per_channel=True)
+    quantize_dynamic(
+        source,
+        out / "graph.onnx",
+        weight_type=QuantType.QInt8,
+        op_types_to_quantize=products,
+        per_channel=True,
+    )
 
 
 def photograph(_files: Files, out: Path, width: str, height: str) -> None:

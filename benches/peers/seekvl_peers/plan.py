@@ -90,8 +90,8 @@ class Group:
         contestants: Who takes part, in the order of their turns.
         targets: What is asked for.
         busy: Whether another process keeps a core busy meanwhile.
-        memory: How many times its weights' size seekvl may have in memory, caches apart; None where a model is used only
-            in part.
+        memory: How many times its weights' size seekvl may have in memory, caches apart; None where a model is only
+            used in part.
     """
 
     name: str

@@ -162,7 +162,6 @@ def export_tower(shape: shapes.Tower, out: Path) -> None:
     """Write the tower and projector, in f32, as an ONNX graph that takes any number of tiles."""
     tower = _made(lambda: Tower(shape), torch.float32)
     example = torch.randn(2, 3, shape.picture, shape.picture)
-    # Two gigabytes are a protocol buffer's limit; the weights stay below it.
     torch.onnx.export(
         tower,
         (example,),
@@ -171,7 +170,6 @@ def export_tower(shape: shapes.Tower, out: Path) -> None:
         output_names=["tokens"],
         dynamic_shapes={"tiles": {0: torch.export.Dim("count", min=1, max=64)}},
         dynamo=True,
-        external_data=False,
     )
 
 

@@ -11,8 +11,8 @@ from typing import Any
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 #: Models by name: the configuration, and to how many layers the language model is cut (None: all). T is VL2-Tiny, whose
-#: language model is DeepSeek-OCR's, too; S6 is VL2-Small, whose language model is DeepSeek-V2-Lite's, cut from 27 layers
-#: to 6 so that its files stay small. A layer costs the same in both; the output layer weighs more in the cut one.
+#: language model is DeepSeek-OCR's, too; S6 is VL2-Small, whose language model is DeepSeek-V2-Lite's, cut from 27 to 6
+#: layers so that its files stay small. A layer costs the same in both; the output layer weighs more in the cut one.
 MODELS: dict[str, tuple[str, int | None]] = {
     "T": ("deepseek-vl2-tiny.json", None),
     "S6": ("deepseek-vl2-small.json", 6),
