@@ -5,7 +5,18 @@ from typing import Any, Final, final
 
 from seekvl._raw import Dialogue, RawAnswer, RawDelta
 
-__all__ = ["OCR_PROMPT", "Generation", "Image", "Model", "Options", "__version__", "ground_prompt", "load", "plan", "quantize"]
+__all__ = [
+    "OCR_PROMPT",
+    "Generation",
+    "Image",
+    "Model",
+    "Options",
+    "__version__",
+    "ground_prompt",
+    "load",
+    "plan",
+    "quantize",
+]
 
 OCR_PROMPT: Final[str]
 __version__: Final[str]

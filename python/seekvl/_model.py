@@ -74,16 +74,16 @@ class Model:
 
         Args:
             model: `"nano"`, which is part of this package; the path of a GGUF file, or of a directory in the layout of
-                the Hugging Face hub (one called nano as `"./nano"`); or an id on the hub, `"owner/name"` or `"owner/name@revision"`,
-                which is downloaded once into the standard cache.
+                the Hugging Face hub (one called nano as `"./nano"`); or an id on the hub, `"owner/name"` or
+                `"owner/name@revision"`, which is downloaded once into the standard cache.
             dtype: The type that weights are kept in: `"auto"` (as they are stored), `"float32"` or `"bfloat16"`.
             device: `"cpu"`; `"cuda"` and `"metal"` only in builds that have them.
             quantization: `"q8_0"`, `"q4_0"` or `"q4_k_m"` rounds matrices to 8 or 4 bits while they are loaded, on a
                 CPU; `None` keeps them as `dtype` says.
             revision: A branch, tag or commit on the hub.
             local_files_only: Take only files that are on this machine.
-            recall: Keep pictures as the language model is given them, at most 256 MiB of them, and the cache of the last
-                conversation, for the next call.
+            recall: Keep for the next call: pictures as the language model is given them, at most 256 MiB of them, and
+                the cache of the last conversation.
             progress: Show downloads on standard error where somebody may read it; or a function that is called with a
                 file's name, its bytes, and how many of them are there.
 
