@@ -256,12 +256,18 @@ fn vision(model: &Model, eyes: &Eyes, tiles: usize, cases: &Cases) -> Result<Vis
         return Err(Error::NothingToMeasure("no tiles"));
     }
     let size = eyes.tile_size();
-    // A grid of one tile is its global view once more, which goes through the tower once. Where pictures are taken as a whole there
-    // is no grid, and each tile is a picture.
+    // Equal views go through the tower once, and a grid of one tile is its global view once more. Where pictures are taken as a
+    // whole there is no grid, and each tile is a picture.
     let whole = model.processor().grids(&[(size, size)], &TilingOptions::default())? == [TileGrid::NONE];
     let grid = if whole { TileGrid::NONE } else { TileGrid { cols: (tiles - 1).max(1) as u32, rows: 1 } };
     let pictures = if whole { tiles } else { 1 };
-    let pixels = picture::noise((1 + grid.tiles()) * (size * size * 3) as usize);
+    let view = (size * size * 3) as usize;
+    // The view of the only tile is that of the whole.
+    let pixels = if tiles == 1 {
+        picture::noise(view).repeat(1 + grid.tiles())
+    } else {
+        picture::noise((1 + grid.tiles()) * view)
+    };
     let views = Tiles::from_views(grid, size, pixels).ok_or(Error::NothingToMeasure("no tiles"))?;
     let seconds = time(cases.runs, || (0..pictures).try_for_each(|_| eyes.see(&views, &Cancel::default()).map(drop)))?;
     let spec = model.processor().spec();
