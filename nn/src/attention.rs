@@ -61,7 +61,7 @@ fn attention_cpu(
         return Err(Error::Attention { q, k, v });
     }
     let a = Attention { queries, keys, heads, kv_heads, key_dim, value_dim, scale, mask, bias };
-    let mut out = vec![0f32; queries * heads * value_dim];
+    let mut out = seekvl_kernels::zeros(queries * heads * value_dim);
     with_rows(q, |q| match k.dtype() {
         DType::BF16 => {
             with_rows(k, |k| with_rows(v, |v| seekvl_kernels::attention_bf16(Cpu::detect(), &a, q, k, v, &mut out)))

@@ -66,8 +66,8 @@ impl Experts {
         let sorted = Sorted::new(ids, top_k);
         let outputs = match self.kernel_groups(&sorted) {
             Some((inner, gated, down)) => {
-                let mut middle = vec![0f32; ids.len() * inner];
-                let mut outputs = vec![0f32; ids.len() * hidden];
+                let mut middle = seekvl_kernels::zeros(ids.len() * inner);
+                let mut outputs = seekvl_kernels::zeros(ids.len() * hidden);
                 let cpu = Cpu::detect();
                 host::with_slice(x, |x| {
                     seekvl_kernels::linear_grouped(cpu, x, Some(&sorted.rows), &gated, &mut middle);
@@ -81,7 +81,7 @@ impl Experts {
         let mut by_place = vec![0f32; ids.len()];
         sorted.order.iter().zip(&mut by_place).for_each(|(&at, weight)| *weight = weights[at]);
         let weights: Vec<f32> = places.iter().map(|&place| by_place[place as usize]).collect();
-        let mut y = vec![0f32; rows * hidden];
+        let mut y = seekvl_kernels::zeros(rows * hidden);
         seekvl_kernels::weighted_sums(Cpu::detect(), &outputs, &places, &weights, hidden, &mut y);
         Ok(Tensor::from_vec(y, (rows, hidden), &Device::Cpu)?.to_device(x.device())?.to_dtype(x.dtype())?)
     }
