@@ -59,7 +59,7 @@ pub use model::{Builder, Model, Stream};
 pub use options::{Options, TilingOptions};
 pub use processor::Processor;
 pub use seekvl_language::{
-    Cancel, Drafts, FinishReason, GenerationOptions, LogProb, LogProbs, RepetitionGuard, Sampling, Token,
+    Cancel, Drafts, FinishReason, GenerationOptions, LatentForm, LogProb, LogProbs, RepetitionGuard, Sampling, Token,
 };
 pub use seekvl_nn::{Checkpoint, Device, Quantization, UnknownQuantization, WeightType, set_threads};
 pub use seekvl_vision::{Conversion, Cropping, DecodeLimits, DecodeOptions, PixelLayout, Resolution, Rgb, TileGrid};

@@ -3,7 +3,8 @@
 mod groups;
 
 pub use groups::{
-    CropArg, DeviceArg, DtypeArg, GenerationArgs, ImageArgs, ModelArgs, OutputArgs, QuantizationArg, SourceArgs,
+    CropArg, DeviceArg, DtypeArg, GenerationArgs, ImageArgs, LatentFormArg, ModelArgs, OutputArgs, QuantizationArg,
+    SourceArgs,
 };
 
 use clap::{Args, Parser, Subcommand};
@@ -253,6 +254,9 @@ pub struct DoctorArgs {
     /// Where the models run.
     #[arg(long, value_enum, default_value_t)]
     pub device: DeviceArg,
+    /// How latent attention reads prompts [default: whichever is cheaper].
+    #[arg(long, value_enum, value_name = "FORM")]
+    pub latent_form: Option<LatentFormArg>,
     #[command(flatten)]
     pub output: OutputArgs,
 }

@@ -1,16 +1,16 @@
 //! Flags made into settings: typed, checked, with defaults filled in.
 
 use crate::args::{
-    CropArg, DeviceArg, DtypeArg, GenerationArgs, ImageArgs, ModelArgs, OutputArgs, QuantizationArg, SharedArgs,
-    SourceArgs,
+    CropArg, DeviceArg, DtypeArg, GenerationArgs, ImageArgs, LatentFormArg, ModelArgs, OutputArgs, QuantizationArg,
+    SharedArgs, SourceArgs,
 };
 use crate::exit::{Exit, Failure, Result};
 use crate::output::{Format, Output, say};
 use crate::progress::Bars;
 use seekvl::hub::{self, HubOptions};
 use seekvl::{
-    Conversion, Cropping, DecodeLimits, DecodeOptions, Device, GenerationOptions, ModelFiles, NANO, Options,
-    Quantization, RepetitionGuard, Sampling, TilingOptions, WeightType,
+    Conversion, Cropping, DecodeLimits, DecodeOptions, Device, GenerationOptions, LatentForm, ModelFiles, NANO,
+    Options, Quantization, RepetitionGuard, Sampling, TilingOptions, WeightType,
 };
 use std::io::IsTerminal;
 
@@ -175,6 +175,15 @@ impl From<QuantizationArg> for Quantization {
             QuantizationArg::Q8_0 => Self::Q8_0,
             QuantizationArg::Q4_0 => Self::Q4_0,
             QuantizationArg::Q4KM => Self::Q4KM,
+        }
+    }
+}
+
+impl From<LatentFormArg> for LatentForm {
+    fn from(arg: LatentFormArg) -> Self {
+        match arg {
+            LatentFormArg::Absorbed => Self::Absorbed,
+            LatentFormArg::Expanded => Self::Expanded,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a decoder is made of: typed, and checked once.
 
 mod check;
+mod form;
 mod llama3;
 mod parameters;
 mod rotary;

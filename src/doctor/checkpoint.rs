@@ -10,7 +10,8 @@ use crate::model::Seen;
 use crate::processor::Prepared;
 use crate::{Error, Model, Result, TilingOptions};
 use seekvl_language::{
-    Cancel, Engine, GenerationOptions, Mtp, Probe, Request as EngineRequest, Routing, Sampling, Span, TokenSequence,
+    Cancel, Engine, GenerationOptions, LatentForm, Mtp, Probe, Request as EngineRequest, Routing, Sampling, Span,
+    TokenSequence,
 };
 use seekvl_nn::{Tensor, to_vec};
 use seekvl_vision::{Conversion, DecodeOptions, Rgb, SiglipProbe, Tiles};
@@ -60,6 +61,7 @@ pub fn check(dir: &Path, options: &DoctorOptions) -> Result<PartReport> {
         tensors: Tensors::read(&dir.join(golden::TENSORS))?,
         model: &model,
         new_tokens: golden.new_tokens,
+        latent_form: options.latent_form,
         notebook: Notebook::new(options),
     };
     doctor.tokenizer(&golden);
@@ -88,6 +90,7 @@ struct Doctor<'m> {
     tensors: Tensors,
     model: &'m Model,
     new_tokens: usize,
+    latent_form: Option<LatentForm>,
     notebook: Notebook,
 }
 
@@ -224,7 +227,8 @@ impl Doctor<'_> {
         let embeds = sequence.embeddings(decoder, 0..sequence.len())?;
         self.beginning(Stage::InputsEmbeds, name, "inputs_embeds", &to_vec(&embeds)?)?;
         let mut cache = decoder.new_cache();
-        let mut spans = [Span { rows: sequence.len(), cache: &mut cache }];
+        let form = self.form(sequence.len());
+        let mut spans = [Span { rows: sequence.len(), cache: &mut cache, form }];
         let mut probe = DecoderCheck { doctor: self, name, failure: None };
         let hidden = decoder.forward(&embeds, &mut spans, &mut probe)?;
         if let Some(failure) = probe.failure {
@@ -239,6 +243,11 @@ impl Doctor<'_> {
             }
         }
         Ok((hidden, logits[logits.len() - vocab..].to_vec()))
+    }
+
+    /// How latent attention reads a prompt.
+    fn form(&self, tokens: usize) -> LatentForm {
+        self.latent_form.unwrap_or_else(|| self.model.decoder().spec().attention.cheaper_form(tokens, 0))
     }
 
     fn sampling(&mut self, name: &str, request: &Request, sequence: &TokenSequence, logits: &[f32]) -> Result<()> {
@@ -311,7 +320,7 @@ impl Doctor<'_> {
         };
         let requests = sequences.into_iter().map(|sequence| EngineRequest::new(sequence, options.clone())).collect();
         let engine = Engine::new(self.model.decoder(), self.model.processor().tokenizer());
-        let engine = engine.prefill_chunk(chunk).drafting(mtp);
+        let engine = engine.prefill_chunk(chunk).drafting(mtp).latent_form(self.latent_form);
         let completed = engine.start(requests, Cancel::new())?.finish()?;
         Ok(completed.iter().map(|completed| completed.ids()).collect())
     }

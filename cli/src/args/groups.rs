@@ -83,6 +83,15 @@ pub enum DeviceArg {
     Metal,
 }
 
+/// How latent attention multiplies with its cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LatentFormArg {
+    /// Queries are taken down to the latents.
+    Absorbed,
+    /// Latents are taken up to keys and values.
+    Expanded,
+}
+
 /// How images are read and cut into tiles.
 #[derive(Debug, Args)]
 pub struct ImageArgs {

@@ -1,0 +1,144 @@
+//! Multi-head latent attention.
+
+use super::{Cached, Heads, LatentForm, each};
+use crate::{AttentionSpec, DecoderSpec, Result};
+use seekvl_nn::{Angles, DType, HeadLinear, Linear, Loader, RmsNorm, Tensor, Weight, attention, round_rows};
+
+/// Epsilon of the latents' norms, whatever the configuration says of the others.
+const LATENT_EPS: f32 = 1e-6;
+
+/// Numbers of the keys and values that are there at once in the expanded form, about: some heads go together, at least one.
+const EXPANDED: usize = 8 << 20;
+
+/// Multi-head latent attention (DeepSeek-AI 2024, "DeepSeek-V2", section 2.1), in both forms of [`LatentForm`].
+pub(crate) struct Latent {
+    queries: Queries,
+    down: Linear,
+    norm: RmsNorm,
+    /// Head by head, the rows for its key and then those for its value.
+    up: Weight,
+    up_key_transposed: HeadLinear,
+    up_value: HeadLinear,
+    o: Linear,
+    heads: usize,
+    kv_rank: usize,
+    nope_dim: usize,
+    rope_dim: usize,
+    value_dim: usize,
+    scale: f32,
+}
+
+/// How latent attention makes its queries.
+enum Queries {
+    Straight(Linear),
+    Compressed { down: Linear, norm: RmsNorm, up: Linear },
+}
+
+impl Queries {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(match self {
+            Self::Straight(linear) => linear.forward(x)?,
+            Self::Compressed { down, norm, up } => up.forward(&norm.forward(&down.forward(x)?)?)?,
+        })
+    }
+}
+
+impl Latent {
+    pub fn load(loader: &Loader, spec: &DecoderSpec) -> Result<Self> {
+        let AttentionSpec::Latent { heads, q_rank, kv_rank, nope_dim, rope_dim, value_dim, bias } = spec.attention
+        else {
+            unreachable!("the caller has matched the variant")
+        };
+        let hidden = spec.hidden_size;
+        let query_size = heads * (nope_dim + rope_dim);
+        let queries = match q_rank {
+            None => Queries::Straight(loader.linear("q_proj", hidden, query_size, false)?),
+            Some(rank) => Queries::Compressed {
+                down: loader.linear("q_a_proj", hidden, rank, bias)?,
+                norm: loader.rms_norm("q_a_layernorm", rank, LATENT_EPS)?,
+                up: loader.linear("q_b_proj", rank, query_size, false)?,
+            },
+        };
+        let up = loader.weight("kv_b_proj.weight", &[heads * (nope_dim + value_dim), kv_rank])?;
+        let starts = (0..heads).map(|head| head * (nope_dim + value_dim));
+        let keys = starts.clone().map(|start| up.slice(start..start + nope_dim)?.transposed());
+        let values = starts.map(|start| up.slice(start + nope_dim..start + nope_dim + value_dim));
+        Ok(Self {
+            queries,
+            down: loader.linear("kv_a_proj_with_mqa", hidden, kv_rank + rope_dim, bias)?,
+            norm: loader.rms_norm("kv_a_layernorm", kv_rank, LATENT_EPS)?,
+            up_key_transposed: HeadLinear::new(keys.collect::<Result<_, _>>()?),
+            up_value: HeadLinear::new(values.collect::<Result<_, _>>()?),
+            up,
+            o: loader.linear("o_proj", heads * value_dim, hidden, bias)?,
+            heads,
+            kv_rank,
+            nope_dim,
+            rope_dim,
+            value_dim,
+            scale: (((nope_dim + rope_dim) as f64).powf(-0.5) * spec.rotary.softmax_scale()) as f32,
+        })
+    }
+
+    fn absorbed(&self, queries: &Tensor, spans: &[Cached]) -> Result<Tensor> {
+        let down = self.up_key_transposed.forward(&queries.narrow(2, 0, self.nope_dim)?)?;
+        let queries = join(&down, &queries.narrow(2, self.nope_dim, self.rope_dim)?)?;
+        let latents = each(&queries, spans, |queries, cached| {
+            let values = cached.all.narrow(2, 0, self.kv_rank)?;
+            Ok(attention(queries, &cached.all, &values, self.scale, cached.mask)?)
+        })?;
+        Ok(self.up_value.forward(&latents)?)
+    }
+
+    fn expanded(&self, queries: &Tensor, cached: &Cached) -> Result<Tensor> {
+        let (tokens, both) = (cached.all.dim(0)?, self.nope_dim + self.value_dim);
+        let latents = cached.all.narrow(2, 0, self.kv_rank)?.squeeze(1)?.contiguous()?.to_dtype(queries.dtype())?;
+        let rotated = cached.all.narrow(2, self.kv_rank, self.rope_dim)?.to_dtype(queries.dtype())?;
+        let step = (EXPANDED / (tokens * (both + self.rope_dim)).max(1)).clamp(1, self.heads);
+        let values = (0..self.heads).step_by(step).map(|first| {
+            let heads = step.min(self.heads - first);
+            let up = self.up.slice(first * both..(first + heads) * both)?;
+            let up = up.apply(&latents, None)?.reshape((tokens, heads, both))?;
+            let shared = rotated.broadcast_as((tokens, heads, self.rope_dim))?;
+            let mut keys = join(&up.narrow(2, 0, self.nope_dim)?, &shared)?;
+            let mut values = up.narrow(2, self.nope_dim, self.value_dim)?;
+            if self.rounds() {
+                (keys, values) = (round_rows(&keys)?, round_rows(&values)?);
+            }
+            Ok(attention(&queries.narrow(1, first, heads)?, &keys, &values, self.scale, cached.mask)?)
+        });
+        Ok(Tensor::cat(&values.collect::<Result<Vec<_>>>()?, 1)?)
+    }
+}
+
+impl Heads for Latent {
+    fn project(&self, x: &Tensor, angles: &Angles) -> Result<(Tensor, Tensor)> {
+        let rows = x.dim(0)?;
+        let q = self.queries.forward(x)?.reshape((rows, self.heads, self.nope_dim + self.rope_dim))?;
+        let compressed = self.down.forward(x)?.reshape((rows, 1, self.kv_rank + self.rope_dim))?;
+        let latent = self.norm.forward(&compressed.narrow(2, 0, self.kv_rank)?)?;
+        let key = angles.rotate(&compressed.narrow(2, self.kv_rank, self.rope_dim)?)?;
+        Ok((angles.rotate(&q)?, join(&latent, &key)?))
+    }
+
+    fn rounds(&self) -> bool {
+        self.down.weight().dtype() == DType::BF16
+    }
+
+    fn attend(&self, queries: &Tensor, form: LatentForm, spans: &[Cached]) -> Result<Tensor> {
+        match form {
+            LatentForm::Absorbed => self.absorbed(queries, spans),
+            LatentForm::Expanded => each(queries, spans, |queries, cached| self.expanded(queries, cached)),
+        }
+    }
+
+    fn output(&self, values: &Tensor) -> Result<Tensor> {
+        Ok(self.o.forward(&values.flatten_from(1)?)?)
+    }
+}
+
+/// Two parts of each head, side by side.
+fn join(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    // candle concatenates contiguous tensors alone without a detour.
+    Ok(Tensor::cat(&[a.contiguous()?, b.contiguous()?], 2)?)
+}
