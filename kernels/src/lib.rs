@@ -17,7 +17,7 @@ mod round;
 mod simd;
 mod tile;
 
-pub use attention::{Attention, Mask, Rows, attention, attention_bf16};
+pub use attention::{Attention, KEYS, Mask, Rows, attention, attention_bf16};
 pub use cpu::{Cpu, Isa};
 pub use elementwise::{gelu_erf, gelu_tanh, layer_norm, rms_norm, silu_mul, weighted_sums};
 pub use linear::{Activation, Epilogue, Group, Weights, linear, linear_gated, linear_grouped, linear_then};

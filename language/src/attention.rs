@@ -64,8 +64,8 @@ trait Heads {
 /// What a span attends to.
 struct Cached {
     rows: usize,
-    /// All rows of the sequence, those of the span included.
-    all: Tensor,
+    /// The rows of the sequence that there are, those of the span included, in blocks.
+    all: Vec<Tensor>,
     mask: Mask,
 }
 
@@ -80,12 +80,22 @@ fn attend(heads: &impl Heads, x: &Tensor, angles: &Angles, layer: usize, spans: 
         let mut cached = Vec::with_capacity(spans.len());
         for span in spans {
             let all = span.cache.append(layer, &rows.narrow(0, start, span.rows)?)?;
-            cached.push(Cached { rows: span.rows, all, mask: Mask::Causal { first: span.cache.len() } });
+            let first = span.cache.len() - span.cache.gone();
+            let mask = match span.cache.window() {
+                Some(size) => Mask::Window { first, size },
+                None => Mask::Causal { first },
+            };
+            cached.push(Cached { rows: span.rows, all, mask });
             start += span.rows;
         }
         values.push(heads.attend(&queries.narrow(0, first, start - first)?, form, &cached)?);
     }
     heads.output(&Tensor::cat(&values, 0)?)
+}
+
+/// A part of each block of cached rows, without a copy.
+fn parts(blocks: &[Tensor], dim: usize, start: usize, len: usize) -> Result<Vec<Tensor>> {
+    Ok(blocks.iter().map(|block| block.narrow(dim, start, len)).collect::<Result<_, _>>()?)
 }
 
 /// The values of each span's rows by `attention`, which is given their queries, packed.

@@ -79,8 +79,8 @@ impl<'m> Engine<'m> {
         if prompt.is_empty() {
             return Err(Error::EmptyPrompt { sequence });
         }
-        let Some(room) = spec.max_positions.checked_sub(prompt.len()) else {
-            return Err(Error::PromptTooLong { sequence, prompt: prompt.len(), context: spec.max_positions });
+        let Some(room) = spec.longest().checked_sub(prompt.len()) else {
+            return Err(Error::PromptTooLong { sequence, prompt: prompt.len(), context: spec.longest() });
         };
         if cache.len() >= prompt.len() {
             return Err(Error::CacheTooLong { sequence, cached: cache.len(), prompt: prompt.len() });

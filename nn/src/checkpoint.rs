@@ -5,9 +5,10 @@ use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes that stay where they are: a map of a file, or a buffer.
 pub(crate) type Bytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
@@ -21,8 +22,8 @@ pub struct Checkpoint {
 struct Shard {
     path: PathBuf,
     bytes: Bytes,
-    /// What `bytes` is, where it is a map.
-    map: Option<Arc<Mmap>>,
+    /// What `bytes` is, where it is a map, and the file.
+    map: Option<(Arc<Mmap>, Mutex<File>)>,
 }
 
 /// What a file says of one tensor.
@@ -56,8 +57,9 @@ impl Checkpoint {
     pub fn open(paths: &[PathBuf]) -> Result<Self> {
         let mut checkpoint = Self { shards: Vec::new(), tensors: BTreeMap::new() };
         for path in paths {
-            let map = Arc::new(map(path)?);
-            checkpoint.add(path, map.clone(), Some(map))?;
+            let (map, file) = map(path)?;
+            let map = Arc::new(map);
+            checkpoint.add(path, map.clone(), Some((map, Mutex::new(file))))?;
         }
         Ok(checkpoint)
     }
@@ -72,7 +74,7 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
-    fn add(&mut self, path: &Path, bytes: Bytes, map: Option<Arc<Mmap>>) -> Result<()> {
+    fn add(&mut self, path: &Path, bytes: Bytes, map: Option<(Arc<Mmap>, Mutex<File>)>) -> Result<()> {
         let data: &[u8] = (*bytes).as_ref();
         let (header, metadata) = SafeTensors::read_metadata(data).map_err(|source| Error::Format {
             path: path.into(),
@@ -127,9 +129,24 @@ impl Checkpoint {
 
     /// Gives back the pages that reading a mapped tensor has taken. Should it be read again, they come again.
     pub(crate) fn release(&self, tensor: &StoredTensor) {
-        if let Some(map) = &self.shards[tensor.shard].map {
+        if let Some((map, _)) = &self.shards[tensor.shard].map {
             release(map, &tensor.range);
         }
+    }
+
+    /// Reads a tensor's bytes, past the map: no pages of it are taken.
+    ///
+    /// # Errors
+    /// If the file cannot be read any more.
+    pub(crate) fn read(&self, tensor: &StoredTensor, into: &mut [u8]) -> Result<()> {
+        let shard = &self.shards[tensor.shard];
+        let Some((_, file)) = &shard.map else {
+            into.copy_from_slice(&(*shard.bytes).as_ref()[tensor.range.clone()]);
+            return Ok(());
+        };
+        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = file.seek(SeekFrom::Start(tensor.range.start as u64)).and_then(|_| file.read_exact(into));
+        read.map_err(|source| Error::Open { path: shard.path.clone(), source })
     }
 }
 
@@ -145,13 +162,14 @@ fn release(map: &Mmap, range: &Range<usize>) {
 fn release(_: &Mmap, _: &Range<usize>) {}
 
 #[expect(unsafe_code, reason = "mapping a file cannot be safe")]
-fn map(path: &Path) -> Result<Mmap> {
+fn map(path: &Path) -> Result<(Mmap, File)> {
     let open = |source| Error::Open { path: path.into(), source };
     let file = File::open(path).map_err(open)?;
     // SAFETY: the map is read-only and private to this process. Should another process change or cut the file while it
     // is mapped, reads see the change or raise a bus error; a checkpoint is not written to while a model runs from it,
     // which the documentation of `Model` asks of the user.
-    unsafe { Mmap::map(&file) }.map_err(open)
+    let map = unsafe { Mmap::map(&file) }.map_err(open)?;
+    Ok((map, file))
 }
 
 fn explain(error: &SafeTensorError) -> &'static str {

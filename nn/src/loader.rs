@@ -2,7 +2,11 @@
 
 use crate::fp8::BlockSize;
 use crate::weight::Data;
-use crate::{Checkpoint, Embedding, Error, LayerNorm, Linear, Quantization, Result, RmsNorm, StoredTensor, Weight};
+use crate::expert_store::Stored;
+use crate::{
+    Checkpoint, Embedding, Error, ExpertStore, Experts, GatedMlp, LayerNorm, Linear, Quantization, Result, RmsNorm,
+    StoredTensor, Weight,
+};
 use candle_core::{DType, Device, Tensor};
 use half::{bf16, f16};
 use safetensors::Dtype;
@@ -32,6 +36,8 @@ pub enum WeightType {
 pub struct Loader {
     shared: Arc<Shared>,
     prefix: String,
+    /// Matrices are read into memory instead of being used where they are mapped.
+    reads: bool,
 }
 
 struct Shared {
@@ -41,11 +47,17 @@ struct Shared {
     quantization: Option<Quantization>,
     /// Of matrices in 8 bits, where the checkpoint has some.
     fp8_blocks: Option<BlockSize>,
+    experts: Option<Arc<ExpertStore>>,
     used: Mutex<BTreeSet<String>>,
 }
 
 /// What is added to the name of a matrix in 8 bits: the name of its scales.
 const SCALES: &str = "_scale_inv";
+
+/// Names and shapes of the matrices of a gated layer.
+fn gated_shapes(hidden: usize, inner: usize) -> [(&'static str, [usize; 2]); 3] {
+    [("gate_proj", [inner, hidden]), ("up_proj", [inner, hidden]), ("down_proj", [hidden, inner])]
+}
 
 /// Widens all elements of a tensor.
 type Widen = fn(&[u8], &mut [f32]);
@@ -59,9 +71,16 @@ impl Loader {
         if weights == WeightType::F16 && device.is_cpu() {
             return Err(Error::HalfOnCpu);
         }
-        let shared =
-            Shared { checkpoint, device, weights, quantization: None, fp8_blocks: None, used: Mutex::default() };
-        Ok(Self { shared: Arc::new(shared), prefix: String::new() })
+        let shared = Shared {
+            checkpoint,
+            device,
+            weights,
+            quantization: None,
+            fp8_blocks: None,
+            experts: None,
+            used: Mutex::default(),
+        };
+        Ok(Self { shared: Arc::new(shared), prefix: String::new(), reads: false })
     }
 
     /// The same place, but matrices are rounded as they are loaded, those that [`Quantization::format`] says; the others
@@ -84,25 +103,38 @@ impl Loader {
         self.with(|shared| shared.fp8_blocks = Some(blocks))
     }
 
+    /// The same place, where experts stay in their files until tokens are sent to them, and `store` has those in memory that
+    /// were used last.
+    ///
+    /// # Errors
+    /// [`Error::ExpertsOnDevice`] if the tensors do not go to the CPU.
+    pub fn with_expert_store(self, store: Arc<ExpertStore>) -> Result<Self> {
+        if !self.device().is_cpu() {
+            return Err(Error::ExpertsOnDevice);
+        }
+        Ok(self.with(|shared| shared.experts = Some(store)))
+    }
+
     /// The same place with other settings; what was used so far counts for it too.
     fn with(self, change: impl FnOnce(&mut Shared)) -> Self {
-        let Shared { checkpoint, device, weights, quantization, fp8_blocks, used } = &*self.shared;
+        let Shared { checkpoint, device, weights, quantization, fp8_blocks, experts, used } = &*self.shared;
         let mut shared = Shared {
             checkpoint: checkpoint.clone(),
             device: device.clone(),
             weights: *weights,
             quantization: *quantization,
             fp8_blocks: *fp8_blocks,
+            experts: experts.clone(),
             used: Mutex::new(used.lock().unwrap_or_else(PoisonError::into_inner).clone()),
         };
         change(&mut shared);
-        Self { shared: Arc::new(shared), prefix: self.prefix }
+        Self { shared: Arc::new(shared), ..self }
     }
 
     /// The place `part` below this one.
     #[must_use]
     pub fn at(&self, part: impl Display) -> Self {
-        Self { shared: self.shared.clone(), prefix: self.full_name(&part.to_string()) }
+        Self { shared: self.shared.clone(), prefix: self.full_name(&part.to_string()), reads: self.reads }
     }
 
     /// Where the tensors go.
@@ -188,6 +220,8 @@ impl Loader {
         let (bytes, range) = self.shared.checkpoint.data(&stored);
         let aligned = |to: usize| (*bytes).as_ref()[range.clone()].as_ptr().addr().is_multiple_of(to);
         let data = match (stored.dtype, kept) {
+            (Dtype::F32, WeightType::AsStored | WeightType::F32) if self.reads => Data::F32(self.read(&stored)?),
+            (Dtype::BF16, WeightType::AsStored | WeightType::Bf16) if self.reads => Data::Bf16(self.read(&stored)?),
             (Dtype::F32, WeightType::AsStored | WeightType::F32) if aligned(4) => Data::MappedF32(bytes, range),
             (Dtype::BF16, WeightType::AsStored | WeightType::Bf16) if aligned(2) => Data::MappedBf16(bytes, range),
             (_, WeightType::Bf16) | (Dtype::BF16, WeightType::AsStored) => {
@@ -195,7 +229,19 @@ impl Loader {
             }
             _ => Data::F32(self.widen(&name, &stored)?.into()),
         };
+        if self.reads {
+            self.shared.checkpoint.release(&stored);
+        }
         Ok(Weight::host(data, rows, cols))
+    }
+
+    /// All elements of a tensor, as they are stored.
+    fn read<T: bytemuck::Pod>(&self, stored: &StoredTensor) -> Result<Arc<[T]>> {
+        let mut values: Arc<[T]> = std::iter::repeat_n(T::zeroed(), stored.elements()).collect();
+        if let Some(values) = Arc::get_mut(&mut values) {
+            self.shared.checkpoint.read(stored, bytemuck::cast_slice_mut(values))?;
+        }
+        Ok(values)
     }
 
     fn is_fp8(&self, name: &str) -> bool {
@@ -221,7 +267,9 @@ impl Loader {
             blocks.dequantize_row(row, &bytes[row * cols..][..cols], &scales, values);
         };
         if let Some(format) = quantization.and_then(|quantization| quantization.format(&full_name, cols)) {
-            return Ok(Weight::quantized(Quantized::quantize(Cpu::detect(), format, rows, cols, widen)));
+            let weight = Quantized::quantize(Cpu::detect(), format, rows, cols, widen);
+            self.shared.checkpoint.release(&stored);
+            return Ok(Weight::quantized(weight));
         }
         let all = || {
             let mut values = vec![0.0; rows * cols];
@@ -247,7 +295,65 @@ impl Loader {
             }
             Data::Bf16(values.into())
         };
+        self.shared.checkpoint.release(&stored);
         Ok(Weight::host(data, rows, cols))
+    }
+
+    /// `gate_proj`, `up_proj` and `down_proj` of a gated layer without biases.
+    ///
+    /// # Errors
+    /// As [`Loader::tensor`].
+    pub fn gated_mlp(&self, hidden: usize, inner: usize) -> Result<GatedMlp> {
+        let [gate, up, down] =
+            gated_shapes(hidden, inner).map(|(name, shape)| self.weight(&format!("{name}.weight"), &shape));
+        Ok(GatedMlp::new(gate?, up?, down?))
+    }
+
+    /// [`Loader::gated_mlp`] in memory of its own.
+    pub(crate) fn read_gated_mlp(&self, hidden: usize, inner: usize) -> Result<GatedMlp> {
+        Self { reads: true, ..self.clone() }.gated_mlp(hidden, inner)
+    }
+
+    /// Gated layers `0`, `1`, .. of one shape, `count` of them; in the store of [`Loader::with_expert_store`], if there is
+    /// one. None is read then, but names and shapes are checked.
+    ///
+    /// # Errors
+    /// As [`Loader::tensor`], and [`Error::ExpertBudget`].
+    pub fn experts(&self, count: usize, hidden: usize, inner: usize) -> Result<Experts> {
+        let Some(store) = &self.shared.experts else {
+            let layers = (0..count).map(|expert| self.at(expert).gated_mlp(hidden, inner));
+            return Ok(Experts::new(layers.collect::<Result<_>>()?));
+        };
+        let stored = (0..count).map(|expert| {
+            let mut stored = Stored { loader: self.at(expert), bytes: 0, file_bytes: 0 };
+            for (name, shape) in gated_shapes(hidden, inner) {
+                let (bytes, file_bytes) = stored.loader.weight_bytes(&format!("{name}.weight"), &shape)?;
+                stored.bytes += bytes;
+                stored.file_bytes += file_bytes;
+            }
+            Ok(stored)
+        });
+        let layer = store.add(hidden, inner, stored.collect::<Result<_>>()?)?;
+        Ok(Experts::stored(store.clone(), layer))
+    }
+
+    /// Bytes that a matrix takes in memory, and those that it takes in the file. Ticks it off.
+    fn weight_bytes(&self, name: &str, shape: &[usize; 2]) -> Result<(u64, u64)> {
+        let fp8 = self.shared.fp8_blocks.filter(|_| self.is_fp8(name));
+        let (full_name, stored) = if fp8.is_some() { self.take_any(name, shape)? } else { self.take(name, shape)? };
+        let mut file_bytes = stored.bytes();
+        if let Some(blocks) = fp8 {
+            file_bytes += self.take(&format!("{name}{SCALES}"), &blocks.scales(shape[0], shape[1]))?.1.bytes();
+        }
+        let format = self.shared.quantization.and_then(|quantization| quantization.format(&full_name, shape[1]));
+        let bytes = match (format, self.shared.weights, stored.dtype) {
+            (Some(format), ..) => format.bytes(shape[0], shape[1]).unwrap_or(usize::MAX),
+            (_, WeightType::Bf16, _) | (_, WeightType::AsStored, Dtype::BF16 | Dtype::F8_E4M3) => {
+                stored.elements() * size_of::<bf16>()
+            }
+            _ => stored.elements() * size_of::<f32>(),
+        };
+        Ok((bytes as u64, file_bytes as u64))
     }
 
     /// `NAME.weight` `[outputs, inputs]` and, where asked for, `NAME.bias` `[outputs]`.

@@ -172,7 +172,7 @@ impl Siglip {
                 keys_values = round_rows(&keys_values)?;
             }
             let (k, v) = (keys_values.narrow(1, 0, heads)?, keys_values.narrow(1, heads, heads)?);
-            attention(&qkv.narrow(1, 0, heads)?, &k, &v, scale, Mask::None)
+            attention(&qkv.narrow(1, 0, heads)?, &[k], &[v], scale, Mask::None)
         };
         let attended = Tensor::stack(&(0..tiles).map(one).collect::<Result<Vec<_>>>()?, 0)?;
         Ok(attended.reshape((tiles, patches, width))?)

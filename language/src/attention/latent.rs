@@ -1,6 +1,6 @@
 //! Multi-head latent attention.
 
-use super::{Cached, Heads, LatentForm, each};
+use super::{Cached, Heads, LatentForm, each, parts};
 use crate::{AttentionSpec, DecoderSpec, Result};
 use seekvl_nn::{Angles, DType, HeadLinear, Linear, Loader, RmsNorm, Tensor, Weight, attention, round_rows};
 
@@ -84,16 +84,17 @@ impl Latent {
         let down = self.up_key_transposed.forward(&queries.narrow(2, 0, self.nope_dim)?)?;
         let queries = join(&down, &queries.narrow(2, self.nope_dim, self.rope_dim)?)?;
         let latents = each(&queries, spans, |queries, cached| {
-            let values = cached.all.narrow(2, 0, self.kv_rank)?;
+            let values = parts(&cached.all, 2, 0, self.kv_rank)?;
             Ok(attention(queries, &cached.all, &values, self.scale, cached.mask)?)
         })?;
         Ok(self.up_value.forward(&latents)?)
     }
 
     fn expanded(&self, queries: &Tensor, cached: &Cached) -> Result<Tensor> {
-        let (tokens, both) = (cached.all.dim(0)?, self.nope_dim + self.value_dim);
-        let latents = cached.all.narrow(2, 0, self.kv_rank)?.squeeze(1)?.contiguous()?.to_dtype(queries.dtype())?;
-        let rotated = cached.all.narrow(2, self.kv_rank, self.rope_dim)?.to_dtype(queries.dtype())?;
+        let all = Tensor::cat(&cached.all, 0)?.to_dtype(queries.dtype())?;
+        let (tokens, both) = (all.dim(0)?, self.nope_dim + self.value_dim);
+        let latents = all.narrow(2, 0, self.kv_rank)?.squeeze(1)?.contiguous()?;
+        let rotated = all.narrow(2, self.kv_rank, self.rope_dim)?;
         let step = (EXPANDED / (tokens * (both + self.rope_dim)).max(1)).clamp(1, self.heads);
         let values = (0..self.heads).step_by(step).map(|first| {
             let heads = step.min(self.heads - first);
@@ -105,7 +106,7 @@ impl Latent {
             if self.rounds() {
                 (keys, values) = (round_rows(&keys)?, round_rows(&values)?);
             }
-            Ok(attention(&queries.narrow(1, first, heads)?, &keys, &values, self.scale, cached.mask)?)
+            Ok(attention(&queries.narrow(1, first, heads)?, &[keys], &[values], self.scale, cached.mask)?)
         });
         Ok(Tensor::cat(&values.collect::<Result<Vec<_>>>()?, 1)?)
     }
