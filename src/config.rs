@@ -2,7 +2,7 @@
 
 mod text;
 
-use crate::files::{ModelFiles, PROCESSOR_CONFIG, parse_json, typed};
+use crate::files::{ModelFile, ModelFiles, PROCESSOR_CONFIG, parse_json, typed};
 use crate::{Error, Result};
 use seekvl_language::{Architecture, DecoderSpec, LanguageConfig};
 use seekvl_nn::BlockSize;
@@ -174,13 +174,21 @@ impl ModelSpec {
     /// [`Error::Read`], [`Error::Json`], and [`Error::Config`] or [`Error::LanguageConfig`] for a value that is not known,
     /// makes no sense, or does not fit another. Each names the file and the key.
     pub fn read(files: &ModelFiles) -> Result<Self> {
-        let path = files.config.path();
-        let config: Map<String, Value> = files.config.read_json()?;
+        Self::read_from(&files.config, files.processor_config.as_ref())
+    }
+
+    /// As [`ModelSpec::read`], of the two files.
+    ///
+    /// # Errors
+    /// As [`ModelSpec::read`].
+    pub fn read_from(config: &ModelFile, processor_config: Option<&ModelFile>) -> Result<Self> {
+        let path = config.path();
+        let config: Map<String, Value> = config.read_json()?;
         let model_type = config.get("model_type").and_then(Value::as_str).unwrap_or("missing");
         if model_type == VL2 {
             let missing =
                 || Error::MissingFile { dir: path.parent().unwrap_or(path).into(), file: PROCESSOR_CONFIG.into() };
-            let processor = files.processor_config.as_ref().ok_or_else(missing)?;
+            let processor = processor_config.ok_or_else(missing)?;
             let (processor_path, content) = (processor.path(), processor.read()?);
             let (processor, tiling) = (parse_json(processor_path, &content)?, parse_json(processor_path, &content)?);
             return Self::vl2(path, typed(path, Value::Object(config))?, processor_path, processor, tiling);

@@ -51,7 +51,7 @@ mod processor;
 pub mod template;
 pub mod thinking;
 
-pub use answer::{Answer, Timings};
+pub use answer::{Answer, ExpertUse, Timings};
 pub use conversation::{Conversation, Image, Message, Part, Role};
 pub use error::{Error, Result};
 pub use files::{ModelFile, ModelFiles, NANO};

@@ -13,7 +13,7 @@ use crate::template::Prompt;
 use crate::thinking;
 use crate::{Error, Options, Result};
 use seekvl_language::{Cancel, Decoder, Engine, Mtp, Request, TokenSequence};
-use seekvl_nn::{Device, Loader, Quantization, Tensor, WeightType};
+use seekvl_nn::{Device, ExpertCounts, ExpertStore, Loader, Quantization, Tensor, WeightType};
 use seekvl_vision::{DecodeLimits, DecodeOptions, Tiles};
 use std::sync::Arc;
 use std::time::Instant;
@@ -42,6 +42,7 @@ pub struct Model {
     eyes: Option<Eyes>,
     decoder: Decoder,
     mtp: Option<Mtp>,
+    experts: Option<Arc<ExpertStore>>,
     limits: DecodeLimits,
 }
 
@@ -55,6 +56,8 @@ pub struct Builder<'p> {
     hub: HubOptions,
     limits: DecodeLimits,
     mtp: bool,
+    expert_budget: Option<u64>,
+    context_window: Option<usize>,
     progress: Box<dyn Progress + 'p>,
 }
 
@@ -68,6 +71,8 @@ impl Default for Builder<'_> {
             hub: HubOptions::from_env(),
             limits: DecodeLimits::default(),
             mtp: true,
+            expert_budget: None,
+            context_window: None,
             progress: Box::new(()),
         }
     }
@@ -124,6 +129,22 @@ impl<'p> Builder<'p> {
         self
     }
 
+    /// Leaves the experts of a mixture in their files, but for so many bytes of those that were used last, which are read
+    /// into memory. Answers are the same, and take as long as the disk needs; [`Answer::experts`] counts. On a CPU only. All are
+    /// in memory or mapped if not given.
+    pub fn expert_budget(mut self, bytes: impl Into<Option<u64>>) -> Self {
+        self.expert_budget = bytes.into();
+        self
+    }
+
+    /// Lets every token attend to the last `tokens` alone, itself included, so that prompt and answer may together be longer
+    /// than the model's context; up to as many tokens answers are the same. What is longer than the context is an error, or
+    /// ends there, if not given. No model was trained with a window: what is out of sight is forgotten.
+    pub fn context_window(mut self, tokens: impl Into<Option<usize>>) -> Self {
+        self.context_window = tokens.into();
+        self
+    }
+
     /// Follows downloads.
     pub fn progress<'q>(self, progress: impl Progress + 'q) -> Builder<'q>
     where
@@ -155,12 +176,19 @@ impl<'p> Builder<'p> {
     /// Files that cannot be read, a configuration that makes no sense, tensors that are missing, misshapen, unknown or
     /// cut short. Each names the file, and the tensor or key.
     pub fn load_files(self, files: &ModelFiles) -> Result<Model> {
-        let processor = Processor::read(files)?;
+        let mut processor = Processor::read(files)?;
+        if let Some(window) = self.context_window {
+            processor = processor.with_context_window(window)?;
+        }
         let checkpoint = Arc::new(files.checkpoint()?);
         let spec = processor.spec();
         let mut loader = Loader::new(checkpoint, self.device, self.weights)?;
         if let Some(quantization) = self.quantization {
             loader = loader.quantized(quantization)?;
+        }
+        let experts = self.expert_budget.map(|budget| Arc::new(ExpertStore::new(budget)));
+        if let Some(store) = &experts {
+            loader = loader.with_expert_store(store.clone())?;
         }
         if let Some(blocks) = spec.fp8_blocks {
             loader = loader.with_fp8_blocks(blocks);
@@ -175,7 +203,7 @@ impl<'p> Builder<'p> {
             None
         };
         loader.finish()?;
-        Ok(Model { processor, eyes, decoder, mtp, limits: self.limits })
+        Ok(Model { processor, eyes, decoder, mtp, experts, limits: self.limits })
     }
 }
 
@@ -291,7 +319,8 @@ impl Model {
     }
 
     fn start(&self, encoded: Encoded, options: &Options) -> Result<Stream<'_>> {
-        let Encoded { sequence, asked } = encoded;
+        let Encoded { sequence, mut asked } = encoded;
+        asked.experts = self.mark();
         let requests = vec![self.request(sequence, &asked, options)?];
         let generation = self.engine(options).start(requests, options.cancel.clone())?;
         Ok(Stream::new(generation, asked))
@@ -315,7 +344,8 @@ impl Model {
         let encode = |conversation| self.encode(conversation, options, &mut seen);
         let encoded: Vec<Encoded> = conversations.iter().map(encode).collect::<Result<_>>()?;
         let (mut requests, mut rest) = (Vec::new(), Vec::new());
-        for Encoded { sequence, asked } in encoded {
+        for Encoded { sequence, mut asked } in encoded {
+            asked.experts = self.mark();
             requests.push(self.request(sequence, &asked, options)?);
             rest.push(asked);
         }
@@ -332,6 +362,11 @@ impl Model {
     /// The language model.
     pub fn decoder(&self) -> &Decoder {
         &self.decoder
+    }
+
+    /// What becomes of experts from now on.
+    fn mark(&self) -> Option<(Arc<ExpertStore>, ExpertCounts)> {
+        self.experts.as_ref().map(|store| (store.clone(), store.counts()))
     }
 
     pub(crate) fn eyes(&self) -> Option<&Eyes> {
@@ -358,7 +393,10 @@ impl Model {
         let timings = Timings { images, vision: started.elapsed(), ..Timings::default() };
         let image_tokens = prepared.prompt.images.iter().map(ExactSizeIterator::len).collect();
         let thought = prepared.prompt.thought;
-        Ok(Encoded { sequence, asked: Asked { image_tokens, thought, timings, has_markup: self.eyes.is_some() } })
+        Ok(Encoded {
+            sequence,
+            asked: Asked { image_tokens, thought, timings, has_markup: self.eyes.is_some(), experts: None },
+        })
     }
 
     /// What the language model is given: the prompt's ids, and the encoded pictures in their slots. Pictures are added

@@ -80,7 +80,8 @@ Examples:
 
 With --json, standard output is one object: images, text, raw (with the model's markup), tokens,
 finish_reason, prompt_tokens, image_tokens (of each image), regions (label and boxes: 0-999, and in
-pixels of the last image), logprobs (with --logprobs) and timings (seconds of each stage).")]
+pixels of the last image), logprobs (with --logprobs), experts (with --expert-budget: hit_rate,
+bytes_read and more) and timings (seconds of each stage).")]
 pub struct AskArgs {
     /// Image files (- for standard input), and last the question.
     ///
@@ -220,10 +221,12 @@ Examples:
   seekvl inspect
   seekvl inspect deepseek-ai/deepseek-vl2-tiny
   seekvl inspect ./my-model --json | jq .parameters.total
+  seekvl inspect benches/configs/deepseek-v2.json               a configuration alone
 
-Of the weight files only the headers are read.")]
+Of the weight files only the headers are read. The cache is shown beside what it would be if each
+query head had keys and values of its own.")]
 pub struct InspectArgs {
-    /// nano (part of this program), a hub id or a directory.
+    /// nano (part of this program), a hub id, a directory, or the .json file of a configuration.
     #[arg(default_value = seekvl::NANO)]
     pub model: String,
     #[command(flatten)]

@@ -32,6 +32,8 @@ pub struct ModelSettings {
     pub source: SourceSettings,
     pub weights: WeightType,
     pub quantization: Option<Quantization>,
+    pub expert_budget: Option<u64>,
+    pub context_window: Option<usize>,
     /// 0 for as many as the system grants.
     pub threads: usize,
     pub device: Device,
@@ -69,6 +71,8 @@ impl ModelSettings {
             source: args.source.into(),
             weights: args.dtype.into(),
             quantization: args.quantization.map(Into::into),
+            expert_budget: args.expert_budget,
+            context_window: args.context_window,
             threads: args.threads.map_or(0, Into::into),
             device: device(args.device)?,
         })

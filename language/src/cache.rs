@@ -69,7 +69,8 @@ impl Cache {
     /// Tokens that there is room for with `tokens` in the cache: in a window of `window`, and while `rows` of them go
     /// through the decoder at once.
     pub fn room(tokens: usize, rows: usize, window: Option<usize>) -> usize {
-        let held = window.map_or(tokens, |window| tokens.min(window.saturating_add(rows).saturating_add(2 * Self::BLOCK)));
+        let held =
+            window.map_or(tokens, |window| tokens.min(window.saturating_add(rows).saturating_add(2 * Self::BLOCK)));
         held.div_ceil(Self::BLOCK).saturating_mul(Self::BLOCK)
     }
 

@@ -125,7 +125,8 @@ mod tests {
         let q = Tensor::randn(0f32, 1f32, (3, 4, 6), cpu)?;
         let (k, v) = (Tensor::randn(0f32, 1f32, (8, 2, 6), cpu)?, Tensor::randn(0f32, 1f32, (8, 2, 5), cpu)?);
         let mask = Mask::Causal { first: 5 };
-        let difference = (attention(&q, &[k.clone()], &[v.clone()], 0.5, mask)? - attention_device(&q, &k, &v, 0.5, mask)?)?;
+        let difference =
+            (attention(&q, &[k.clone()], &[v.clone()], 0.5, mask)? - attention_device(&q, &k, &v, 0.5, mask)?)?;
         assert!(difference.abs()?.max_all()?.to_scalar::<f32>()? < 1e-5);
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use crate::{Error, GatedMlp, Loader, Result};
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The experts of a model that are in memory: never more than a budget of bytes. Those that were used least recently make
@@ -113,7 +114,8 @@ impl ExpertStore {
             };
             let (group, others) = rest.split_at(rest.iter().take_while(fits).count().max(1));
             state.bring(self.budget, layer, group.iter().map(|(expert, _)| *expert))?;
-            let resident = |&(expert, with): &(usize, T)| Some((&state.resident.get(&(layer.layer, expert))?.expert, with));
+            let resident =
+                |&(expert, with): &(usize, T)| Some((&state.resident.get(&(layer.layer, expert))?.expert, with));
             let experts: Vec<_> = group.iter().filter_map(resident).collect();
             f(&experts)?;
             rest = others;
@@ -124,6 +126,12 @@ impl ExpertStore {
     /// A panic elsewhere leaves nothing half done: experts are entered whole, and counted then.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for ExpertStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExpertStore").field("budget", &self.budget).field("counts", &self.counts()).finish()
     }
 }
 
@@ -159,7 +167,9 @@ impl State {
     fn make_room(&mut self, bytes: u64) {
         while self.counts.resident > bytes {
             let idle = self.resident.iter().filter(|(_, resident)| resident.used < self.time);
-            let Some(key) = idle.min_by_key(|(key, resident)| (resident.used, **key)).map(|(key, _)| *key) else { return };
+            let Some(key) = idle.min_by_key(|(key, resident)| (resident.used, **key)).map(|(key, _)| *key) else {
+                return;
+            };
             if let Some(gone) = self.resident.remove(&key) {
                 self.counts.resident -= gone.bytes;
             }

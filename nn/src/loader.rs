@@ -1,8 +1,8 @@
 //! Handing out the tensors of a checkpoint, strictly.
 
+use crate::expert_store::Stored;
 use crate::fp8::BlockSize;
 use crate::weight::Data;
-use crate::expert_store::Stored;
 use crate::{
     Checkpoint, Embedding, Error, ExpertStore, Experts, GatedMlp, LayerNorm, Linear, Quantization, Result, RmsNorm,
     StoredTensor, Weight,

@@ -19,7 +19,7 @@ from seekvl._core import Image, __version__
 from seekvl._images import ImageLike, Images, open_image
 from seekvl._messages import Message, Messages, Request
 from seekvl._model import NANO, Model, load, plan
-from seekvl._results import Answer, Box, ImagePlan, Plan, Region, Timings, TokenLogprobs
+from seekvl._results import Answer, Box, ExpertUse, ImagePlan, Plan, Region, Timings, TokenLogprobs
 from seekvl.errors import Error
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ __all__ = [
     "Box",
     "CallOptions",
     "Error",
+    "ExpertUse",
     "GenerationConfig",
     "Image",
     "ImageConfig",

@@ -97,6 +97,8 @@ def load(
     dtype: str,
     device: str,
     quantization: str | None,
+    expert_budget: int | None,
+    context_window: int | None,
     revision: str | None,
     local_files_only: bool,
     progress: Callable[[str, int, int], object] | None,
@@ -108,6 +110,8 @@ def plan(
     *,
     dtype: str,
     quantization: str | None,
+    expert_budget: int | None,
+    context_window: int | None,
     revision: str | None,
     local_files_only: bool,
 ) -> str: ...

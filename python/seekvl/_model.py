@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from seekvl import _core, _messages
-from seekvl._config import CallOptions, GenerationConfig, ImageConfig, core_options, resolve
+from seekvl._config import CallOptions, GenerationConfig, ImageConfig, check_count, core_options, resolve
 from seekvl._images import ImageLike, Images, as_image
 from seekvl._messages import Messages, Request
 from seekvl._numpy import from_core
@@ -60,6 +60,8 @@ class Model:
         dtype: object = "auto",
         device: str = "cpu",
         quantization: str | None = None,
+        expert_budget: int | None = None,
+        context_window: int | None = None,
         revision: str | None = None,
         local_files_only: bool = False,
         progress: bool | Progress = True,
@@ -74,6 +76,10 @@ class Model:
             device: `"cpu"`; `"cuda"` and `"metal"` only in builds that have them.
             quantization: `"q8_0"`, `"q4_0"` or `"q4_k_m"` rounds matrices to 8 or 4 bits while they are loaded, on a
                 CPU; `None` keeps them as `dtype` says.
+            expert_budget: Leave the experts of a mixture in their files, but for so many bytes of those that were used
+                last: for models that are larger than memory. Answers are the same, as soon as the disk has them.
+            context_window: Let every token attend to the last so many only, so that prompt and answer may together be
+                longer than the model's context. What is further back is forgotten.
             revision: A branch, tag or commit on the hub.
             local_files_only: Take only files that are on this machine.
             progress: Show downloads on standard error where somebody may read it; or a function that is called with a
@@ -89,11 +95,15 @@ class Model:
         if name != NANO and Path(name).is_dir():
             # Stays the same in processes that run elsewhere.
             name = str(Path(name).absolute())
+        check_count("expert_budget", expert_budget)
+        check_count("context_window", context_window)
         reference: dict[str, Any] = {
             "model": name,
             "dtype": _dtype(dtype),
             "device": str(device),
             "quantization": quantization,
+            "expert_budget": expert_budget,
+            "context_window": context_window,
             "revision": revision,
             "local_files_only": local_files_only,
         }
@@ -367,6 +377,8 @@ def load(
     dtype: object = "auto",
     device: str = "cpu",
     quantization: str | None = None,
+    expert_budget: int | None = None,
+    context_window: int | None = None,
     revision: str | None = None,
     local_files_only: bool = False,
     progress: bool | Progress = True,
@@ -377,6 +389,8 @@ def load(
         dtype=dtype,
         device=device,
         quantization=quantization,
+        expert_budget=expert_budget,
+        context_window=context_window,
         revision=revision,
         local_files_only=local_files_only,
         progress=progress,
@@ -390,6 +404,8 @@ def plan(
     *,
     dtype: object = "auto",
     quantization: str | None = None,
+    expert_budget: int | None = None,
+    context_window: int | None = None,
     revision: str | None = None,
     local_files_only: bool = False,
     **options: Unpack[CallOptions],
@@ -402,6 +418,8 @@ def plan(
         core_options(config, images),
         dtype=_dtype(dtype),
         quantization=quantization,
+        expert_budget=expert_budget,
+        context_window=context_window,
         revision=revision,
         local_files_only=local_files_only,
     )

@@ -34,6 +34,18 @@ class RawRegion(TypedDict):
     boxes: list[RawBox]
 
 
+class RawExpertUse(TypedDict):
+    """The fields of `seekvl.ExpertUse`."""
+
+    budget: int
+    hits: int
+    reads: int
+    hit_rate: float
+    bytes_read: int
+    resident: int
+    most_resident: int
+
+
 class RawAnswer(TypedDict):
     """The fields of `seekvl.Answer`, but for its image."""
 
@@ -47,3 +59,4 @@ class RawAnswer(TypedDict):
     image_tokens: list[int]
     image_size: tuple[int, int] | None
     timings: tuple[float, float, float, float]
+    experts: RawExpertUse | None

@@ -29,7 +29,7 @@ pub struct WeightBytes {
 /// - `decoding`: the largest picture, as decoded and as RGB;
 /// - `vision`: the views of the largest image as patches and as features, and the activations of a vision block or the
 ///   projector for as many tiles as go through together;
-/// - `cache` + `language`: keys and values of prompt and answer with the room that growing leaves, and the activations of
+/// - `cache` + `language`: keys and values of prompt and answer, and the activations of
 ///   a decoder layer for as many positions as go through together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Memory {
@@ -98,6 +98,16 @@ impl WeightBytes {
         if spec.fp8_blocks.is_some() { Self { mapped: 0, held: all } } else { Self { mapped: all, held: 0 } }
     }
 
+    /// The same, where the experts of the language model stay in their files, but for `budget` bytes of them. What all of
+    /// them take is estimated by their share of the weights.
+    #[must_use]
+    pub fn with_expert_budget(self, spec: &ModelSpec, budget: u64) -> Self {
+        let all = u128::from(spec.parameters().total.max(1));
+        let share = |bytes: u64| (u128::from(bytes) * u128::from(spec.language.expert_parameters()) / all) as u64;
+        let (mapped, held) = (share(self.mapped), share(self.held));
+        Self { mapped: self.mapped - mapped, held: self.held - held + budget.min(mapped.saturating_add(held)) }
+    }
+
     /// All.
     pub fn total(&self) -> u64 {
         self.mapped.saturating_add(self.held)
@@ -119,7 +129,7 @@ impl Memory {
         let most_views = images.iter().map(views).max().unwrap_or(0);
         let most_pixels = images.iter().map(|image| u64::from(image.width) * u64::from(image.height)).max();
         let tile = spec.eyes.as_ref().map_or(0, |eyes| eyes.vision.image_size * eyes.vision.image_size * 3) as u64;
-        let prompt = prompt_tokens.min(spec.language.max_positions);
+        let prompt = prompt_tokens.min(spec.language.longest());
         let chunk = if options.prefill_chunk == 0 { prompt } else { options.prefill_chunk.min(prompt) };
         let mut memory = Self {
             weights,
@@ -150,14 +160,10 @@ fn vision(spec: &SiglipSpec, projector: &ProjectorSpec, views: u64) -> u64 {
     F32 * (views * patches * (spec.patch_len() as u64 + width) + block.max(project))
 }
 
-/// Room doubles as it fills, up to the context; the prompt comes in chunks, the answer one by one.
+/// Room for prompt and answer, in whole blocks.
 fn cache(spec: &DecoderSpec, prompt: usize, chunk: usize, max_new_tokens: usize) -> u64 {
-    let total = prompt.saturating_add(max_new_tokens).min(spec.max_positions);
-    let mut room = chunk.max(Cache::SMALLEST_ROOM).min(spec.max_positions);
-    while room < total {
-        room = room.saturating_mul(2).min(spec.max_positions);
-    }
-    (room as u64).saturating_mul(spec.cache_bytes_per_token() as u64)
+    let total = prompt.saturating_add(max_new_tokens).min(spec.longest());
+    (Cache::room(total, chunk, spec.window) as u64).saturating_mul(spec.cache_bytes_per_token() as u64)
 }
 
 /// For each position the stream, its norm and the larger of attention and feed-forward, where in a mixture every position

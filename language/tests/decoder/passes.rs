@@ -8,7 +8,7 @@ use seekvl_nn::{Device, Loader, Tensor, WeightType, to_vec};
 /// Measured errors are below 2e-6.
 const TOLERANCE: f32 = 1e-5;
 
-const FORMS: [LatentForm; 2] = [LatentForm::Absorbed, LatentForm::Expanded];
+pub const FORMS: [LatentForm; 2] = [LatentForm::Absorbed, LatentForm::Expanded];
 
 /// Everything that a pass shows.
 #[derive(Default)]
@@ -34,7 +34,7 @@ impl Probe for Record {
 }
 
 /// One sequence in passes of at most `chunk` rows: its hidden states after the final norm.
-fn run(decoder: &Decoder, embeds: &Tensor, cache: &mut Cache, chunk: usize, form: LatentForm) -> Result<Tensor> {
+pub fn run(decoder: &Decoder, embeds: &Tensor, cache: &mut Cache, chunk: usize, form: LatentForm) -> Result<Tensor> {
     let rows = embeds.dim(0)?;
     let passes: Vec<Tensor> = (0..rows)
         .step_by(chunk)
@@ -70,7 +70,7 @@ fn each_request(mut check: impl FnMut(&str, &Decoder, &Golden, &str, &Tensor, La
     }
 }
 
-fn bits(x: &Tensor) -> Vec<u32> {
+pub fn bits(x: &Tensor) -> Vec<u32> {
     to_vec(x).unwrap().iter().map(|value| value.to_bits()).collect()
 }
 
@@ -225,7 +225,12 @@ fn cache_takes_what_the_specification_says() {
         assert_eq!(cache.bytes(), 0);
         let ids = vec![5; 100];
         run(&decoder, &decoder.embed(&ids).unwrap(), &mut cache, usize::MAX, LatentForm::Absorbed).unwrap();
-        assert_eq!(cache.bytes(), 100 * decoder.spec().cache_bytes_per_token(), "{name}");
+        let block = Cache::BLOCK * decoder.spec().cache_bytes_per_token();
+        assert_eq!(cache.bytes(), block, "{name}");
+        // What is there stays where it is.
+        run(&decoder, &decoder.embed(&ids).unwrap(), &mut cache, usize::MAX, LatentForm::Absorbed).unwrap();
+        assert_eq!(cache.bytes(), 2 * block, "{name}");
+        assert_eq!(Cache::room(200, 100, None), 2 * Cache::BLOCK);
     }
 }
 
