@@ -138,7 +138,7 @@ impl Memory {
             decoding: most_pixels.unwrap_or(0) * 2 * 3,
             vision: spec.eyes.as_ref().map_or(0, |eyes| vision(&eyes.vision, &eyes.projector, most_views)),
             cache: cache(&spec.language, prompt, chunk, max_new_tokens),
-            language: language(&spec.language, chunk as u64),
+            language: language(&spec.language, chunk as u64, prompt),
             peak: 0,
         };
         let stages = [memory.decoding, memory.vision, memory.cache.saturating_add(memory.language)];
@@ -167,8 +167,9 @@ fn cache(spec: &DecoderSpec, prompt: usize, chunk: usize, max_new_tokens: usize)
 }
 
 /// For each position the stream, its norm and the larger of attention and feed-forward, where in a mixture every position
-/// may be sent to one expert; and the logits of the last, with the copies that sampling makes.
-fn language(spec: &DecoderSpec, positions: u64) -> u64 {
+/// may be sent to one expert; the keys and values that latents are expanded to; and the logits of the last, with the copies
+/// that sampling makes.
+fn language(spec: &DecoderSpec, positions: u64, prompt: usize) -> u64 {
     let hidden = spec.hidden_size as u64;
     let attention = match spec.attention {
         AttentionSpec::Grouped { heads, kv_heads, head_dim, .. } => (3 * heads + 4 * kv_heads) * head_dim,
@@ -179,5 +180,7 @@ fn language(spec: &DecoderSpec, positions: u64) -> u64 {
     let dense = 3 * spec.intermediate_size as u64;
     let sparse = spec.sparse.as_ref().map_or(0, |s| 3 * s.expert_size.max(s.shared_size) as u64 + 3 * hidden);
     let row = 4 * hidden + attention.max(dense).max(sparse);
-    F32 * (positions.saturating_mul(row) + 3 * spec.vocab_size as u64)
+    // Latents are expanded, put together and rounded.
+    let expanded = 3 * spec.attention.expanded_numbers(prompt) as u64;
+    F32 * (positions.saturating_mul(row).saturating_add(expanded) + 3 * spec.vocab_size as u64)
 }

@@ -7,9 +7,6 @@ use seekvl_nn::{Angles, DType, HeadLinear, Linear, Loader, RmsNorm, Tensor, Weig
 /// Epsilon of the latents' norms, whatever the configuration says of the others.
 const LATENT_EPS: f32 = 1e-6;
 
-/// Numbers of the keys and values that are there at once in the expanded form, about: some heads go together, at least one.
-const EXPANDED: usize = 8 << 20;
-
 /// Multi-head latent attention (DeepSeek-AI 2024, "DeepSeek-V2", section 2.1), in both forms of [`LatentForm`].
 pub(crate) struct Latent {
     queries: Queries,
@@ -20,6 +17,7 @@ pub(crate) struct Latent {
     up_key_transposed: HeadLinear,
     up_value: HeadLinear,
     o: Linear,
+    spec: AttentionSpec,
     heads: usize,
     kv_rank: usize,
     nope_dim: usize,
@@ -71,6 +69,7 @@ impl Latent {
             up_value: HeadLinear::new(values.collect::<Result<_, _>>()?),
             up,
             o: loader.linear("o_proj", heads * value_dim, hidden, bias)?,
+            spec: spec.attention,
             heads,
             kv_rank,
             nope_dim,
@@ -95,7 +94,7 @@ impl Latent {
         let (tokens, both) = (all.dim(0)?, self.nope_dim + self.value_dim);
         let latents = all.narrow(2, 0, self.kv_rank)?.squeeze(1)?.contiguous()?;
         let rotated = all.narrow(2, self.kv_rank, self.rope_dim)?;
-        let step = (EXPANDED / (tokens * (both + self.rope_dim)).max(1)).clamp(1, self.heads);
+        let step = self.spec.heads_together(tokens).max(1);
         let values = (0..self.heads).step_by(step).map(|first| {
             let heads = step.min(self.heads - first);
             let up = self.up.slice(first * both..(first + heads) * both)?;

@@ -3,6 +3,9 @@
 use super::AttentionSpec;
 use crate::LatentForm;
 
+/// Numbers of expanded keys and values that are there at once: 32 MiB.
+const EXPANDED: usize = 8 << 20;
+
 impl AttentionSpec {
     /// The form in which latent attention takes fewer multiplications for `rows` rows that follow `context` tokens, as
     /// [`AttentionSpec::multiplications`] counts them.
@@ -39,6 +42,27 @@ impl AttentionSpec {
             }
         }
     }
+
+    /// How many heads latent attention expands at a time over `tokens` tokens, to bound the memory: so many that their
+    /// keys and values are at most [`EXPANDED`] numbers, and at least one. 0 for grouped attention.
+    pub(crate) fn heads_together(&self, tokens: usize) -> usize {
+        match *self {
+            AttentionSpec::Grouped { .. } => 0,
+            AttentionSpec::Latent { heads, nope_dim, rope_dim, value_dim, .. } => {
+                (EXPANDED / tokens.saturating_mul(nope_dim + rope_dim + value_dim).max(1)).clamp(1, heads)
+            }
+        }
+    }
+
+    /// Numbers of the keys and values that latent attention expands at a time over `tokens` tokens.
+    pub fn expanded_numbers(&self, tokens: usize) -> usize {
+        match *self {
+            AttentionSpec::Grouped { .. } => 0,
+            AttentionSpec::Latent { nope_dim, rope_dim, value_dim, .. } => {
+                self.heads_together(tokens).saturating_mul(tokens).saturating_mul(nope_dim + rope_dim + value_dim)
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -72,6 +96,8 @@ mod tests {
         for (rows, context, form) in cases {
             assert_eq!(latent.cheaper_form(rows, context), form, "{rows} after {context}");
         }
+        assert_eq!([1, 512, 4096, 1 << 20].map(|tokens| latent.heads_together(tokens)), [16, 16, 6, 1]);
+        assert_eq!(latent.expanded_numbers(4096), 6 * 4096 * 320);
         let count = |form| latent.multiplications(form, 2, 3);
         // Rows see 4 and 5 tokens.
         assert_eq!(count(Absorbed), 16 * (2 * 512 * 256 + 9 * (512 + 64 + 512)));
