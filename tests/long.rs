@@ -11,7 +11,7 @@ fn reference(name: &str) -> String {
 
 fn text(words: usize) -> Conversation {
     let text: Vec<String> = (0..words).map(|word| format!("{} and", word * 37 % 211)).collect();
-    Message::question(&text.join(" "), []).into()
+    Message::question(text.join(" "), []).into()
 }
 
 fn options(max_new_tokens: usize) -> Options {

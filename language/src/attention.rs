@@ -8,10 +8,8 @@ use grouped::Grouped;
 use latent::Latent;
 use seekvl_nn::{Angles, Loader, Mask, Tensor, round_rows};
 
-pub(crate) enum Attention {
-    Grouped(Grouped),
-    Latent(Latent),
-}
+/// Of either kind.
+pub(crate) struct Attention(Box<dyn Heads + Send + Sync>);
 
 /// How the rows of a span multiply with the cache of latent attention. Both compute the same, with other roundings.
 ///
@@ -29,19 +27,36 @@ pub enum LatentForm {
 
 impl Attention {
     pub fn load(loader: &Loader, spec: &DecoderSpec) -> Result<Self> {
-        Ok(match spec.attention {
-            AttentionSpec::Grouped { .. } => Self::Grouped(Grouped::load(loader, spec)?),
-            AttentionSpec::Latent { .. } => Self::Latent(Latent::load(loader, spec)?),
-        })
+        Ok(Self(match spec.attention {
+            AttentionSpec::Grouped { .. } => Box::new(Grouped::load(loader, spec)?),
+            AttentionSpec::Latent { .. } => Box::new(Latent::load(loader, spec)?),
+        }))
     }
 
     /// `x`: `[rows, hidden]`, and so is the result. Projects all rows at once, then lets each span attend to its cache,
     /// which it appends to at `layer`.
     pub fn forward(&self, x: &Tensor, angles: &Angles, layer: usize, spans: &mut [Span<'_>]) -> Result<Tensor> {
-        match self {
-            Self::Grouped(heads) => attend(heads, x, angles, layer, spans),
-            Self::Latent(heads) => attend(heads, x, angles, layer, spans),
+        let (queries, mut rows) = self.0.project(x, angles)?;
+        if self.0.rounds() {
+            rows = round_rows(&rows)?;
         }
+        let (mut values, mut start) = (Vec::new(), 0);
+        for spans in spans.chunk_by_mut(|a, b| a.form == b.form) {
+            let (form, first) = (spans[0].form, start);
+            let mut cached = Vec::with_capacity(spans.len());
+            for span in spans {
+                let all = span.cache.append(layer, &rows.narrow(0, start, span.rows)?)?;
+                let first = span.cache.len() - span.cache.gone();
+                let mask = match span.cache.window() {
+                    Some(size) => Mask::Window { first, size },
+                    None => Mask::Causal { first },
+                };
+                cached.push(Cached { rows: span.rows, all, mask });
+                start += span.rows;
+            }
+            values.push(self.0.attend(&queries.narrow(0, first, start - first)?, form, &cached)?);
+        }
+        self.0.output(&Tensor::cat(&values, 0)?)
     }
 }
 
@@ -67,30 +82,6 @@ struct Cached {
     /// The rows of the sequence that there are, those of the span included, in blocks.
     all: Vec<Tensor>,
     mask: Mask,
-}
-
-fn attend(heads: &impl Heads, x: &Tensor, angles: &Angles, layer: usize, spans: &mut [Span<'_>]) -> Result<Tensor> {
-    let (queries, mut rows) = heads.project(x, angles)?;
-    if heads.rounds() {
-        rows = round_rows(&rows)?;
-    }
-    let (mut values, mut start) = (Vec::new(), 0);
-    for spans in spans.chunk_by_mut(|a, b| a.form == b.form) {
-        let (form, first) = (spans[0].form, start);
-        let mut cached = Vec::with_capacity(spans.len());
-        for span in spans {
-            let all = span.cache.append(layer, &rows.narrow(0, start, span.rows)?)?;
-            let first = span.cache.len() - span.cache.gone();
-            let mask = match span.cache.window() {
-                Some(size) => Mask::Window { first, size },
-                None => Mask::Causal { first },
-            };
-            cached.push(Cached { rows: span.rows, all, mask });
-            start += span.rows;
-        }
-        values.push(heads.attend(&queries.narrow(0, first, start - first)?, form, &cached)?);
-    }
-    heads.output(&Tensor::cat(&values, 0)?)
 }
 
 /// A part of each block of cached rows, without a copy.

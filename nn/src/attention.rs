@@ -110,6 +110,7 @@ fn attention_device(q: &Tensor, k: &Tensor, v: &Tensor, scale: f32, mask: Mask) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::slice::from_ref;
 
     #[test]
     fn both_paths_agree() -> Result<()> {
@@ -126,7 +127,7 @@ mod tests {
         let (k, v) = (Tensor::randn(0f32, 1f32, (8, 2, 6), cpu)?, Tensor::randn(0f32, 1f32, (8, 2, 5), cpu)?);
         let mask = Mask::Causal { first: 5 };
         let difference =
-            (attention(&q, &[k.clone()], &[v.clone()], 0.5, mask)? - attention_device(&q, &k, &v, 0.5, mask)?)?;
+            (attention(&q, from_ref(&k), from_ref(&v), 0.5, mask)? - attention_device(&q, &k, &v, 0.5, mask)?)?;
         assert!(difference.abs()?.max_all()?.to_scalar::<f32>()? < 1e-5);
         Ok(())
     }
@@ -138,7 +139,7 @@ mod tests {
         let x = |heads: usize| Tensor::randn(0f32, 1f32, (150, heads, 24), cpu);
         let (q, k, v) = (x(4)?, x(2)?, x(2)?);
         for mask in [Mask::None, Mask::Causal { first: 0 }] {
-            let exact = attention(&q, &[k.clone()], &[v.clone()], 0.2, mask)?;
+            let exact = attention(&q, from_ref(&k), from_ref(&v), 0.2, mask)?;
             let rounded = attention(&q, &[round_rows(&k)?], &[round_rows(&v)?], 0.2, mask)?;
             let difference = (exact - rounded)?.abs()?.max_all()?.to_scalar::<f32>()?;
             assert!(difference > 0.0 && difference < 0.03, "{difference}");

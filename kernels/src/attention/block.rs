@@ -205,7 +205,7 @@ impl<E: Element> Block<'_, E> {
 fn kept<E: Element>(elements: &Range<usize>, seen: &Range<usize>) -> u32 {
     let is_seen = |element: usize| seen.contains(&element);
     match E::PER_UNIT {
-        2 => u32::from(is_seen(elements.start)) * 0xffff | u32::from(is_seen(elements.start + 1)) * 0xffff_0000,
+        2 => (u32::from(is_seen(elements.start)) * 0xffff) | (u32::from(is_seen(elements.start + 1)) * 0xffff_0000),
         _ => u32::MAX,
     }
 }
