@@ -2,7 +2,7 @@
 
 use crate::boxes::{Grounded, Region};
 use crate::thinking::{Thought, split};
-use seekvl_language::{Completed, Drafts, FinishReason, Token};
+use seekvl_language::{Cache, Completed, Drafts, FinishReason, Token};
 use seekvl_nn::{ExpertCounts, ExpertStore};
 use serde::{Serialize, Serializer};
 use std::sync::Arc;
@@ -29,6 +29,8 @@ pub struct Answer {
     pub prompt_tokens: usize,
     /// Of the prompt's tokens, those of each image.
     pub image_tokens: Vec<usize>,
+    /// Of the prompt's tokens, those that were read before, by a [`Recall`](crate::Recall).
+    pub cached_tokens: usize,
     /// Where time went.
     pub timings: Timings,
     /// Tokens that were drafted and accepted; none where nothing was drafted.
@@ -97,15 +99,15 @@ fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S
 }
 
 impl Answer {
-    /// From what the engine made of a prompt; `timings` has the stages before the engine.
-    pub(crate) fn new(completed: Completed, asked: Asked) -> Self {
+    /// From what the engine made of a prompt, beside its cache; `timings` has the stages before the engine.
+    pub(crate) fn new(completed: Completed, asked: Asked) -> (Self, Cache) {
         let Asked { image_tokens, thought, timings, has_markup, experts } = asked;
         let (thinking, raw) = split(thought, &completed.text);
         let Grounded { text, regions } = match has_markup {
             true => Grounded::parse(&raw),
             false => Grounded { text: raw.clone(), regions: Vec::new() },
         };
-        Self {
+        let answer = Self {
             text,
             raw,
             thinking,
@@ -114,10 +116,12 @@ impl Answer {
             finish: completed.finish,
             prompt_tokens: completed.prompt_tokens,
             image_tokens,
+            cached_tokens: completed.cached_tokens,
             timings: Timings { prefill: completed.timings.prefill, decode: completed.timings.decode, ..timings },
             drafts: completed.drafts,
             experts: experts.map(|(store, before)| ExpertUse::since(&store, before)),
-        }
+        };
+        (answer, completed.cache)
     }
 }
 

@@ -102,14 +102,8 @@ impl ChatTemplate {
             eos_token: token(tokenizer.eos_id()),
             pad_token: token(tokenizer.pad_id()),
         };
-        if let Some(file) = &files.chat_template {
-            let source = String::from_utf8_lossy(&file.read()?).into_owned();
-            return Self::new(file.path().into(), source, tokens);
-        }
-        if let Some(config) = &files.tokenizer_config
-            && let Some(source) = configured(config)?
-        {
-            return Self::new(config.path().into(), source, tokens);
+        if let Some((path, source)) = source(files)? {
+            return Self::new(path, source, tokens);
         }
         let source = if tokenizer.token_id(ROLE_TOKEN).is_some() { ROLES } else { PLAIN };
         Self::new("the built-in chat template".into(), source.into(), tokens)
@@ -178,6 +172,15 @@ impl ChatTemplate {
     fn error(&self, source: minijinja::Error) -> Error {
         Error::ChatTemplate { path: self.path.clone(), source: Box::new(source) }
     }
+}
+
+/// The template that a model brings, and where it stands.
+pub(crate) fn source(files: &ModelFiles) -> Result<Option<(PathBuf, String)>> {
+    if let Some(file) = &files.chat_template {
+        return Ok(Some((file.path().into(), String::from_utf8_lossy(&file.read()?).into_owned())));
+    }
+    let Some(config) = &files.tokenizer_config else { return Ok(None) };
+    Ok(configured(config)?.map(|source| (config.path().into(), source)))
 }
 
 fn configured(config: &ModelFile) -> Result<Option<String>> {

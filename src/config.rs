@@ -1,13 +1,15 @@
-//! A model's shape: from `config.json` and `processor_config.json` to types that are checked once.
+//! A model's shape: from `config.json`, `processor_config.json` and `preprocessor_config.json` to types that are checked once.
 
 mod text;
+mod vl;
+mod vl2;
 
-use crate::files::{ModelFile, ModelFiles, PROCESSOR_CONFIG, parse_json, typed};
+use crate::files::{ModelFiles, PROCESSOR_CONFIG, parse_json, typed};
 use crate::{Error, Result};
 use seekvl_language::{Architecture, DecoderSpec, LanguageConfig};
-use seekvl_nn::BlockSize;
-use seekvl_projector::{ImageLayout, ProjectorSpec, ViewOrder};
-use seekvl_vision::{SiglipSpec, TilingConfig, TilingSpec};
+use seekvl_nn::{BlockSize, Renaming};
+use seekvl_projector::{ImageLayout, ProjectorSpec};
+use seekvl_vision::{Normalizer, SamSpec, SiglipSpec, TilingSpec};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
@@ -100,7 +102,7 @@ impl Default for ProjectorConfig {
     }
 }
 
-/// The keys of `processor_config.json` beside those of [`TilingConfig`].
+/// The keys of `processor_config.json` beside those of [`TilingConfig`](seekvl_vision::TilingConfig).
 #[derive(Clone, Debug, Deserialize)]
 pub struct ProcessorConfig {
     /// Side of a patch in pixels, as in the vision tower.
@@ -142,15 +144,30 @@ pub struct ModelSpec {
     pub eyes: Option<EyesSpec>,
     /// The blocks that share a scale, where weights are stored in 8 bits.
     pub fp8_blocks: Option<BlockSize>,
+    /// The names that the checkpoint has in place of DeepSeek-VL2's, which the models ask for.
+    pub names: &'static [Renaming],
 }
 
-/// The shape of a vision tower and a projector, and how they want their images. The parts fit together.
+/// A family of models with eyes. It says what a prompt looks like, and whether answers point with boxes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// DeepSeek-VL.
+    Vl,
+    /// DeepSeek-VL2.
+    Vl2,
+}
+
+/// The shape of vision towers and a projector, and how they want their images. The parts fit together.
 #[derive(Clone, Debug)]
 pub struct EyesSpec {
-    /// How images become tiles.
+    /// The family of models.
+    pub family: Family,
+    /// How images become tiles, and how these are normalised for [`EyesSpec::vision`].
     pub tiling: TilingSpec,
     /// The vision tower.
     pub vision: SiglipSpec,
+    /// A tower that sees more pixels of the same view, if there is one. The view is shrunk for the other then.
+    pub high: Option<HighSpec>,
     /// The projector.
     pub projector: ProjectorSpec,
     /// The order of an image's tokens.
@@ -159,91 +176,74 @@ pub struct EyesSpec {
     pub image_token: String,
 }
 
-/// `model_type` of a model with eyes.
+/// A second tower, for high resolution.
+#[derive(Clone, Debug)]
+pub struct HighSpec {
+    /// Its shape.
+    pub sam: SamSpec,
+    /// How pixels are normalised for it.
+    pub normalizer: Normalizer,
+}
+
+impl EyesSpec {
+    /// Parameters of the towers.
+    pub fn vision_parameters(&self) -> usize {
+        self.vision.parameters() + self.high.as_ref().map_or(0, |high| high.sam.parameters())
+    }
+
+    /// Multiplications and additions for one view, in towers and projector.
+    pub fn operations_per_view(&self) -> f64 {
+        let side = self.projector.tokens_per_side(self.vision.grid());
+        let high = self.high.as_ref().map_or(0.0, |high| high.sam.operations());
+        self.vision.operations() + high + 2.0 * (side * side * self.projector.parameters()) as f64
+    }
+}
+
+/// `model_type` of a DeepSeek-VL2.
 const VL2: &str = "deepseek_vl_v2";
 
 /// Whether models of this `model_type` are read.
 pub(crate) fn is_known(model_type: &str) -> bool {
-    model_type == VL2 || Architecture::of(model_type).is_some()
+    model_type == VL2 || vl::Layout::of(model_type).is_some() || Architecture::of(model_type).is_some()
 }
 
 impl ModelSpec {
-    /// Reads a model's configuration: `config.json`, and `processor_config.json` where the model has eyes.
+    /// Reads a model's configuration: `config.json`, and `processor_config.json` where the model has eyes; DeepSeek-VL's
+    /// `preprocessor_config.json` and, where it is there, `tower_sizes.json`.
     ///
     /// # Errors
     /// [`Error::Read`], [`Error::Json`], and [`Error::Config`] or [`Error::LanguageConfig`] for a value that is not known,
     /// makes no sense, or does not fit another. Each names the file and the key.
     pub fn read(files: &ModelFiles) -> Result<Self> {
-        Self::read_from(&files.config, files.processor_config.as_ref())
-    }
-
-    /// As [`ModelSpec::read`], of the two files.
-    ///
-    /// # Errors
-    /// As [`ModelSpec::read`].
-    pub fn read_from(config: &ModelFile, processor_config: Option<&ModelFile>) -> Result<Self> {
-        let path = config.path();
-        let config: Map<String, Value> = config.read_json()?;
+        let path = files.config.path();
+        let config: Map<String, Value> = files.config.read_json()?;
         let model_type = config.get("model_type").and_then(Value::as_str).unwrap_or("missing");
         if model_type == VL2 {
             let missing =
                 || Error::MissingFile { dir: path.parent().unwrap_or(path).into(), file: PROCESSOR_CONFIG.into() };
-            let processor = processor_config.ok_or_else(missing)?;
+            let processor = files.processor_config.as_ref().ok_or_else(missing)?;
             let (processor_path, content) = (processor.path(), processor.read()?);
             let (processor, tiling) = (parse_json(processor_path, &content)?, parse_json(processor_path, &content)?);
             return Self::vl2(path, typed(path, Value::Object(config))?, processor_path, processor, tiling);
         }
+        if let Some(layout) = vl::Layout::of(model_type) {
+            return Self::vl(files, layout, config);
+        }
         match Architecture::of(model_type) {
             Some(architecture) => Self::text(path, architecture, config),
             None => {
-                let known = "neither deepseek_vl_v2, deepseek_v2, deepseek_v3, llama nor qwen2";
+                let known = "neither deepseek_vl_v2, multi_modality, deepseek_vl, deepseek_vl_hybrid, deepseek_v2, deepseek_v3, \
+                             llama nor qwen2";
                 Err(Keys { path }.error("model_type", model_type, known))
             }
         }
     }
 
-    fn vl2(
-        config_path: &Path,
-        config: RawConfig,
-        processor_path: &Path,
-        processor: ProcessorConfig,
-        tiling: TilingConfig,
-    ) -> Result<Self> {
-        let keys = Keys { path: config_path };
-        let processor_keys = Keys { path: processor_path };
-        check_kind(&keys, &config)?;
-        processor_keys.is("sft_format", &processor.sft_format, "deepseek")?;
-        let tiling = TilingSpec::try_from(tiling).map_err(|error| processor_keys.tiling(error))?;
-        let vision = vision_spec(&keys, &config.vision_config)?;
-        let projector = projector_spec(&keys, &config.projector_config)?;
-        let language = DecoderSpec::from_config(&config.language_config)
-            .map_err(|source| Error::LanguageConfig { path: config_path.into(), source: Box::new(source) })?;
-        let eyes = EyesSpec {
-            layout: ImageLayout {
-                side: projector.tokens_per_side(vision.grid()),
-                order: view_order(&keys, &config.global_view_pos)?,
-            },
-            tiling,
-            vision,
-            projector,
-            image_token: processor.image_token,
-        };
-        let (vision, projector) = (&eyes.vision, &eyes.projector);
-        let hidden = language.hidden_size;
-        keys.fits("projector_config.input_dim", projector.input_dim, "vision_config.width", vision.width)?;
-        keys.fits("projector_config.n_embed", projector.output_dim, "language_config.hidden_size", hidden)?;
-        let tile = eyes.tiling.tile_size() as usize;
-        processor_keys.fits("candidate_resolutions", tile, "vision_config.image_size", vision.image_size)?;
-        processor_keys.fits("patch_size", processor.patch_size, "vision_config.patch_size", vision.patch_size)?;
-        let downsample = "projector_config.downsample_ratio";
-        processor_keys.fits("downsample_ratio", processor.downsample_ratio, downsample, projector.downsample)?;
-        Ok(Self { architecture: Architecture::DeepSeekV2, language, eyes: Some(eyes), fp8_blocks: None })
-    }
-
     /// What kind of model it is, in words.
     pub fn system(&self) -> &'static str {
-        match (&self.eyes, self.architecture) {
-            (Some(_), _) => "DeepSeek-VL2",
+        match (self.eyes.as_ref().map(|eyes| eyes.family), self.architecture) {
+            (Some(Family::Vl2), _) => "DeepSeek-VL2",
+            (Some(Family::Vl), _) => "DeepSeek-VL",
             (None, Architecture::DeepSeekV2) => "DeepSeek-V2",
             (None, Architecture::DeepSeekV3) => "DeepSeek-V3",
             (None, Architecture::Llama) => "Llama",
@@ -254,69 +254,29 @@ impl ModelSpec {
     /// Parameters of all parts, and those that one token of text is multiplied by.
     pub fn parameters(&self) -> seekvl_language::Parameters {
         let language = self.language.parameters();
-        let eyes = self.eyes.as_ref().map_or(0, |eyes| eyes.vision.parameters() + eyes.projector.parameters()) as u64;
+        let eyes = self.eyes.as_ref().map_or(0, |eyes| eyes.vision_parameters() + eyes.projector.parameters()) as u64;
         let total = language.total.saturating_add(self.language.mtp_parameters()).saturating_add(eyes);
         seekvl_language::Parameters { total, active: language.active }
     }
 }
 
-fn check_kind(keys: &Keys<'_>, config: &RawConfig) -> Result<()> {
-    keys.is("tile_tag", &config.tile_tag, "2D")?;
-    keys.is("projector_config.projector_type", &config.projector_config.projector_type, "downsample_mlp_gelu")?;
-    keys.is("projector_config.token_pooling", &config.projector_config.token_pooling, &false)?;
-    keys.is("vision_config.class_token", &config.vision_config.class_token, &false)?;
-    match config.quantization_config {
-        Some(_) => Err(keys.error("quantization_config", "set", "quantized checkpoints are not read")),
-        None => Ok(()),
-    }
-}
-
-fn view_order(keys: &Keys<'_>, position: &str) -> Result<ViewOrder> {
-    match position {
-        "head" => Ok(ViewOrder::GlobalFirst),
-        "tail" => Ok(ViewOrder::LocalFirst),
-        other => Err(keys.error("global_view_pos", other, "neither head nor tail")),
-    }
-}
-
-fn vision_spec(keys: &Keys<'_>, raw: &VisionConfig) -> Result<SiglipSpec> {
-    let spec = SiglipSpec {
-        image_size: keys.size("vision_config.image_size", raw.image_size)?,
-        patch_size: keys.size("vision_config.patch_size", raw.patch_size)?,
-        width: keys.size("vision_config.width", raw.width)?,
-        layers: keys.size("vision_config.layers", raw.layers)?,
-        heads: keys.size("vision_config.heads", raw.heads)?,
-        // Truncated, as the original's `int()`.
-        mlp: (raw.width as f64 * raw.mlp_ratio) as usize,
-    };
+/// Checks a tower's shape; `name` is what the file calls a field of it.
+fn check_siglip(keys: &Keys<'_>, name: &dyn Fn(&str) -> String, spec: &SiglipSpec) -> Result<()> {
+    keys.size(&name("image_size"), spec.image_size)?;
+    keys.size(&name("patch_size"), spec.patch_size)?;
+    keys.size(&name("width"), spec.width)?;
+    keys.size(&name("layers"), spec.layers)?;
+    keys.size(&name("heads"), spec.heads)?;
+    keys.size(&name("mlp"), spec.mlp)?;
     if !spec.width.is_multiple_of(spec.heads) {
-        let reason = format!("it does not divide vision_config.width, which is {}", spec.width);
-        return Err(keys.error("vision_config.heads", spec.heads, reason));
+        let reason = format!("it does not divide {}, which is {}", name("width"), spec.width);
+        return Err(keys.error(&name("heads"), spec.heads, reason));
     }
     if spec.patch_size > spec.image_size {
-        let reason = format!("more than vision_config.image_size, which is {}", spec.image_size);
-        return Err(keys.error("vision_config.patch_size", spec.patch_size, reason));
+        let reason = format!("more than {}, which is {}", name("image_size"), spec.image_size);
+        return Err(keys.error(&name("patch_size"), spec.patch_size, reason));
     }
-    if !(1..=MAX_SIZE).contains(&spec.mlp) {
-        return Err(keys.error("vision_config.mlp_ratio", raw.mlp_ratio, "no width for the feed-forward layers"));
-    }
-    Ok(spec)
-}
-
-fn projector_spec(keys: &Keys<'_>, raw: &ProjectorConfig) -> Result<ProjectorSpec> {
-    let ratio = keys.size("projector_config.mlp_ratio", raw.mlp_ratio)?;
-    let output_dim = keys.size("projector_config.n_embed", raw.n_embed)?;
-    let spec = ProjectorSpec {
-        input_dim: keys.size("projector_config.input_dim", raw.input_dim)?,
-        hidden_dim: keys.size("projector_config.mlp_ratio", ratio.saturating_mul(output_dim))?,
-        output_dim,
-        depth: keys.size("projector_config.depth", raw.depth)?,
-        downsample: keys.size("projector_config.downsample_ratio", raw.downsample_ratio)?,
-    };
-    if spec.depth < 2 {
-        return Err(keys.error("projector_config.depth", spec.depth, "such a projector has at least two layers"));
-    }
-    Ok(spec)
+    Ok(())
 }
 
 /// Far above any model, and far below where products of sizes overflow.
@@ -346,6 +306,15 @@ impl Keys<'_> {
             return Ok(value);
         }
         Err(self.error(key, value, format!("outside 1..={MAX_SIZE}")))
+    }
+
+    /// A width over another. Truncated, as the original's `int()`.
+    fn scaled(&self, key: &str, width: usize, ratio: f64) -> Result<usize> {
+        let scaled = (width as f64 * ratio) as usize;
+        if (1..=MAX_SIZE).contains(&scaled) {
+            return Ok(scaled);
+        }
+        Err(self.error(key, ratio, "no width for the feed-forward layers"))
     }
 
     fn fits(&self, key: &str, value: usize, other_key: &str, other: usize) -> Result<()> {

@@ -67,7 +67,8 @@ pub struct Conversation {
 /// A message as it is commonly written in JSON, with the role as a string and images as paths.
 #[derive(Clone, Debug, Deserialize)]
 pub struct RoleMessage {
-    /// `user`, `assistant` or `system`, or one of the original's names: `<|User|>`, `<|Assistant|>`, `deepseekapi-sys`.
+    /// `user`, `assistant` or `system`, or one of the originals' names: `<|User|>`, `<|Assistant|>`, `deepseekapi-sys`,
+    /// `User`, `Assistant`.
     pub role: String,
     /// The text.
     pub content: String,
@@ -81,8 +82,8 @@ impl FromStr for Role {
 
     fn from_str(name: &str) -> Result<Self> {
         match name {
-            "user" | "<|User|>" => Ok(Self::User),
-            "assistant" | "<|Assistant|>" => Ok(Self::Assistant),
+            "user" | "<|User|>" | "User" => Ok(Self::User),
+            "assistant" | "<|Assistant|>" | "Assistant" => Ok(Self::Assistant),
             _ => Err(Error::UnknownRole(name.into())),
         }
     }

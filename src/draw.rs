@@ -12,7 +12,7 @@ use crate::{Error, Result};
 use ab_glyph::FontRef;
 use canvas::{Canvas, Rect};
 use image::codecs::jpeg::JpegEncoder;
-use image::{ExtendedColorType, ImageFormat};
+use image::{ExtendedColorType, ImageFormat, ImageResult};
 use label::{Label, Labels};
 use seekvl_vision::{PixelLayout, Rgb};
 use std::io::Cursor;
@@ -88,9 +88,15 @@ pub fn draw(image: &Rgb, regions: &[Region], options: &DrawOptions) -> Result<Rg
 pub fn save(image: &Rgb, path: impl AsRef<Path>) -> Result<()> {
     let path = path.as_ref();
     let format = format_of(path)?;
+    let encoded = encode(image, format).map_err(|source| Error::Encode { path: path.into(), source })?;
+    std::fs::write(path, encoded).map_err(|source| Error::Read { path: path.into(), source })
+}
+
+/// The content of an image file.
+pub(crate) fn encode(image: &Rgb, format: ImageFormat) -> ImageResult<Vec<u8>> {
     let mut encoded = Cursor::new(Vec::new());
     let (pixels, width, height) = (image.pixels(), image.width(), image.height());
-    let written = match format {
+    match format {
         ImageFormat::Jpeg => JpegEncoder::new_with_quality(&mut encoded, JPEG_QUALITY).encode(
             pixels,
             width,
@@ -98,9 +104,8 @@ pub fn save(image: &Rgb, path: impl AsRef<Path>) -> Result<()> {
             ExtendedColorType::Rgb8,
         ),
         format => image::write_buffer_with_format(&mut encoded, pixels, width, height, ExtendedColorType::Rgb8, format),
-    };
-    written.map_err(|source| Error::Encode { path: path.into(), source })?;
-    std::fs::write(path, encoded.into_inner()).map_err(|source| Error::Read { path: path.into(), source })
+    }?;
+    Ok(encoded.into_inner())
 }
 
 /// Whether [`save`] can write a file of this name; nothing is touched.

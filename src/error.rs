@@ -203,12 +203,18 @@ pub enum Error {
         reason: String,
     },
     /// A value in `language_config` that cannot be used.
-    #[error("{}: in language_config", path.display())]
+    #[error("{}: in the configuration of the language model", path.display())]
     LanguageConfig {
         /// The file.
         path: PathBuf,
         /// The key, its value, and why.
         source: Box<seekvl_language::Error>,
+    },
+    /// A model that has no form in GGUF, or a checkpoint that is not complete.
+    #[error("this model cannot be written as GGUF: {reason}")]
+    NoGguf {
+        /// What there is no key for, or what is missing.
+        reason: String,
     },
     /// A font that cannot be read.
     #[error("the font is not a TrueType or OpenType font that can be read")]
@@ -219,6 +225,9 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A measurement of nothing.
+    #[error("cannot measure {0}")]
+    NothingToMeasure(&'static str),
     /// An image that cannot be encoded.
     #[error("cannot encode {}", path.display())]
     Encode {

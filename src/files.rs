@@ -1,6 +1,7 @@
-//! The files of a model in the layout of the Hugging Face hub: in a directory, or inside this program.
+//! The files of a model in the layout of the Hugging Face hub: in a directory, inside this program, or as a GGUF file tells
+//! them.
 
-use crate::{Error, Result};
+use crate::{Error, Result, gguf};
 use seekvl_nn::Checkpoint;
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -12,6 +13,8 @@ use std::path::{Component, Path, PathBuf};
 
 pub(crate) const CONFIG: &str = "config.json";
 pub(crate) const PROCESSOR_CONFIG: &str = "processor_config.json";
+pub(crate) const PREPROCESSOR_CONFIG: &str = "preprocessor_config.json";
+pub(crate) const TOWER_SIZES: &str = "tower_sizes.json";
 pub(crate) const TOKENIZER: &str = "tokenizer.json";
 pub(crate) const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 pub(crate) const GENERATION_CONFIG: &str = "generation_config.json";
@@ -35,6 +38,11 @@ pub struct ModelFiles {
     pub config: ModelFile,
     /// `processor_config.json`, where there is one: models with eyes have it.
     pub processor_config: Option<ModelFile>,
+    /// `preprocessor_config.json`, where there is one: DeepSeek-VL has it.
+    pub preprocessor_config: Option<ModelFile>,
+    /// `tower_sizes.json`, where there is one: the sizes of vision towers that `config.json` only names, where they are
+    /// others than those of the published models.
+    pub tower_sizes: Option<ModelFile>,
     /// `tokenizer.json`.
     pub tokenizer: ModelFile,
     /// `tokenizer_config.json`, where there is one.
@@ -43,7 +51,7 @@ pub struct ModelFiles {
     pub generation_config: Option<ModelFile>,
     /// `chat_template.jinja`, where there is one.
     pub chat_template: Option<ModelFile>,
-    /// The safetensors files: one, or the shards that the index lists, in order of their names. Empty where only the
+    /// The safetensors files: one, or the shards that the index lists, in order of their names; or the GGUF files. Empty where only the
     /// configuration was asked for and not all of them are there.
     pub shards: Vec<ModelFile>,
 }
@@ -53,12 +61,12 @@ pub struct ModelFiles {
 pub enum ModelFile {
     /// In the file system.
     OnDisk(PathBuf),
-    /// Part of this program.
-    Embedded {
-        /// The model's id and the file's name: what errors call it.
+    /// Part of this program, or of a GGUF file, or the caller's.
+    InMemory {
+        /// What errors call it: the model's id or the GGUF file's path, and the file's name.
         path: PathBuf,
         /// What is in it.
-        content: &'static [u8],
+        content: Cow<'static, [u8]>,
     },
 }
 
@@ -83,8 +91,26 @@ pub(crate) enum Wanted {
 }
 
 impl ModelFiles {
+    /// A configuration by whatever name, and what belongs to it beside it. Nothing else: the tokenizer need not be there.
+    pub(crate) fn of_configuration(path: &Path) -> Self {
+        let beside = |name: &str| ModelFile::OnDisk(path.with_file_name(name));
+        let optional = |name: &str| Some(beside(name)).filter(|file| file.path().is_file());
+        Self {
+            dir: None,
+            config: ModelFile::OnDisk(path.into()),
+            processor_config: optional(PROCESSOR_CONFIG),
+            preprocessor_config: optional(PREPROCESSOR_CONFIG),
+            tower_sizes: optional(TOWER_SIZES),
+            tokenizer: beside(TOKENIZER),
+            tokenizer_config: None,
+            generation_config: None,
+            chat_template: None,
+            shards: Vec::new(),
+        }
+    }
+
     /// Finds the files of a model in a directory. The weights are those of `model.safetensors.index.json`, or
-    /// `model.safetensors` where there is no index.
+    /// `model.safetensors` where there is no index. A directory without `config.json` may have one GGUF file instead.
     ///
     /// # Errors
     /// [`Error::MissingFile`], or [`Error::Index`] for an index that is damaged or leads out of the directory.
@@ -92,7 +118,22 @@ impl ModelFiles {
         Self::find(Source::Directory(dir.into()), Wanted::Everything)
     }
 
+    /// The files of the model that is in a GGUF file: its metadata are read as the JSON files that it was made of. Of a
+    /// model that is split into several GGUF files, `file` is the first.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is damaged, of a model or with tensors that are not supported, or without what the
+    /// model needs to be told.
+    pub fn in_gguf(file: impl Into<ModelFile>) -> Result<Self> {
+        gguf::model_files(file.into())
+    }
+
     pub(crate) fn find(source: Source, wanted: Wanted) -> Result<Self> {
+        if let (Source::Directory(dir), None) = (&source, source.file(CONFIG))
+            && let Some(file) = only_gguf(dir)
+        {
+            return Self::in_gguf(file);
+        }
         let required = |name: &str| {
             source.file(name).ok_or_else(|| Error::MissingFile { dir: source.path().into(), file: name.into() })
         };
@@ -107,6 +148,8 @@ impl ModelFiles {
         Ok(Self {
             config: required(CONFIG)?,
             processor_config: source.file(PROCESSOR_CONFIG),
+            preprocessor_config: source.file(PREPROCESSOR_CONFIG),
+            tower_sizes: source.file(TOWER_SIZES),
             tokenizer: required(TOKENIZER)?,
             tokenizer_config: source.file(TOKENIZER_CONFIG),
             generation_config: source.file(GENERATION_CONFIG),
@@ -119,13 +162,28 @@ impl ModelFiles {
         })
     }
 
+    /// The same model in another layout, of which `dir` has configuration and weights (one file).
+    pub(crate) fn with_layout(&self, dir: &Path) -> Self {
+        let source = Source::Directory(dir.into());
+        Self {
+            config: dir.join(CONFIG).into(),
+            tower_sizes: source.file(TOWER_SIZES),
+            shards: vec![dir.join(WEIGHTS).into()],
+            dir: Some(dir.into()),
+            ..self.clone()
+        }
+    }
+
     /// Opens the weights: maps them, or uses them where they are in this program. Only headers are read.
     ///
     /// # Errors
     /// Those of [`Checkpoint::open`].
     pub fn checkpoint(&self) -> Result<Checkpoint> {
         Ok(match self.shards.as_slice() {
-            [ModelFile::Embedded { path, content }] => Checkpoint::from_bytes(&path.to_string_lossy(), *content)?,
+            [first, ..] if gguf::is_gguf(first) => gguf::checkpoint(first)?,
+            [ModelFile::InMemory { path, content }] => {
+                Checkpoint::from_bytes(&path.to_string_lossy(), content.clone())?
+            }
             shards => Checkpoint::open(&shards.iter().map(|shard| shard.path().into()).collect::<Vec<_>>())?,
         })
     }
@@ -135,15 +193,15 @@ impl ModelFile {
     /// Its path; of an embedded file, the model's id and its name.
     pub fn path(&self) -> &Path {
         match self {
-            Self::OnDisk(path) | Self::Embedded { path, .. } => path,
+            Self::OnDisk(path) | Self::InMemory { path, .. } => path,
         }
     }
 
     /// Its content, if it is no longer than JSON files may be.
-    pub(crate) fn read(&self) -> Result<Cow<'static, [u8]>> {
+    pub(crate) fn read(&self) -> Result<Cow<'_, [u8]>> {
         match self {
             Self::OnDisk(path) => read_bounded(path).map(Cow::Owned),
-            Self::Embedded { content, .. } => Ok(Cow::Borrowed(content)),
+            Self::InMemory { content, .. } => Ok(Cow::Borrowed(content)),
         }
     }
 
@@ -162,7 +220,7 @@ impl From<PathBuf> for ModelFile {
 /// Leaves the content out.
 impl fmt::Debug for ModelFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if matches!(self, Self::OnDisk(_)) { "OnDisk" } else { "Embedded" };
+        let kind = if matches!(self, Self::OnDisk(_)) { "OnDisk" } else { "InMemory" };
         f.debug_tuple(kind).field(&self.path()).finish()
     }
 }
@@ -181,7 +239,7 @@ impl Source {
             Self::Directory(_) => Some(path).filter(|path| path.is_file()).map(ModelFile::OnDisk),
             Self::Embedded(_, files) => {
                 let (_, content) = files.iter().find(|(known, _)| *known == name)?;
-                Some(ModelFile::Embedded { path, content })
+                Some(ModelFile::InMemory { path, content: Cow::Borrowed(content) })
             }
         }
     }
@@ -200,6 +258,16 @@ fn nano() -> Result<Embedded> {
 #[cfg(not(feature = "nano"))]
 fn nano() -> Result<Embedded> {
     Err(Error::NotAModel { model: NANO.into(), reason: "this build leaves it out (feature nano)" })
+}
+
+/// The GGUF file of a directory that has one, or one that is split.
+fn only_gguf(dir: &Path) -> Option<PathBuf> {
+    let entries = dir.read_dir().ok()?.flatten().map(|entry| entry.path());
+    let mut files: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|end| end == "gguf")).collect();
+    files.sort_unstable();
+    let is_first = |path: &PathBuf| path.to_string_lossy().contains("-00001-of-");
+    let first = files.first().cloned()?;
+    (files.len() == 1 || is_first(&first) && !files[1..].iter().any(is_first)).then_some(first)
 }
 
 /// The shards that an index lists, sorted, each once.

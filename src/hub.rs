@@ -1,13 +1,13 @@
-//! Getting at a model's files: inside this program, in a directory, or on the Hugging Face hub with its standard cache.
+//! Getting at a model's files: inside this program, in a directory, in a GGUF file, or on the Hugging Face hub with its standard cache.
 //!
 //! The cache is the one that Hugging Face's own tools use, so a model that one of them has fetched is not fetched again.
 //! Nothing is printed; whoever wants to show progress gives a [`Progress`].
 
 use crate::files::{
-    self, CHAT_TEMPLATE, CONFIG, GENERATION_CONFIG, ModelFiles, PROCESSOR_CONFIG, Source, TOKENIZER, TOKENIZER_CONFIG,
-    WEIGHTS, WEIGHTS_INDEX, Wanted, shard_names,
+    self, CHAT_TEMPLATE, CONFIG, GENERATION_CONFIG, ModelFile, ModelFiles, PREPROCESSOR_CONFIG, PROCESSOR_CONFIG,
+    Source, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, WEIGHTS_INDEX, Wanted, shard_names,
 };
-use crate::{Error, Result};
+use crate::{Error, Result, gguf};
 use hf_hub::api::sync::{Api, ApiBuilder, ApiError, ApiRepo};
 use hf_hub::{Cache, Repo, RepoType};
 use std::fmt;
@@ -85,7 +85,7 @@ impl HubOptions {
     }
 }
 
-/// The files of a model: `model` is [`NANO`](crate::NANO), a directory, or an id on the hub. `revision` is a branch, a tag or a commit;
+/// The files of a model: `model` is [`NANO`](crate::NANO), a directory, a GGUF file, or an id on the hub. `revision` is a branch, a tag or a commit;
 /// without one it is the id's, or `main`.
 ///
 /// `nano` is always the model that is part of this crate, which needs neither network nor files; a directory of that
@@ -135,7 +135,12 @@ fn locate(
         return ModelFiles::find(Source::Directory(path.into()), wanted);
     }
     if path.exists() {
-        return Err(Error::NotAModel { model: model.into(), reason: "it is a file; give its directory" });
+        let file = ModelFile::OnDisk(path.into());
+        if !gguf::is_gguf(&file) {
+            let reason = "it is a file, and not GGUF; give the directory of the model";
+            return Err(Error::NotAModel { model: model.into(), reason });
+        }
+        return ModelFiles::in_gguf(file);
     }
     let mut id: ModelId = model.parse()?;
     if let Some(revision) = revision {
@@ -209,7 +214,7 @@ impl Hub<'_> {
         for name in [CONFIG, TOKENIZER] {
             download.file(name)?;
         }
-        let optional = [PROCESSOR_CONFIG, TOKENIZER_CONFIG, GENERATION_CONFIG, CHAT_TEMPLATE];
+        let optional = [PROCESSOR_CONFIG, PREPROCESSOR_CONFIG, TOKENIZER_CONFIG, GENERATION_CONFIG, CHAT_TEMPLATE];
         for name in optional.into_iter().filter(|name| has(name)) {
             download.file(name)?;
         }

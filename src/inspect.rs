@@ -2,8 +2,9 @@
 
 use crate::Result;
 use crate::config::{EyesSpec, ModelSpec};
-use crate::files::{ModelFile, ModelFiles, PROCESSOR_CONFIG};
+use crate::files::ModelFiles;
 use seekvl_language::AttentionSpec;
+use seekvl_vision::SamSpec;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -47,8 +48,31 @@ pub struct VisionInfo {
     pub heads: usize,
     /// Width inside the feed-forward layers.
     pub mlp: usize,
-    /// Most local tiles of an image.
+    /// Most local tiles of an image; 0 where images are looked at as a whole.
     pub max_tiles: u64,
+    /// A second tower, which sees more pixels of the same view, if there is one.
+    pub high: Option<HighVisionInfo>,
+}
+
+/// A tower for high resolution.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HighVisionInfo {
+    /// Side of a view in pixels.
+    pub image_size: usize,
+    /// Side of a patch in pixels.
+    pub patch_size: usize,
+    /// Width of the stream.
+    pub width: usize,
+    /// Number of blocks.
+    pub layers: usize,
+    /// Those of them that attend to everything.
+    pub global: usize,
+    /// Patches along a side of the windows that the others attend to.
+    pub window: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Width inside the feed-forward layers.
+    pub mlp: usize,
 }
 
 /// The projector and the layout of images.
@@ -96,7 +120,7 @@ pub struct LanguageInfo {
 /// Numbers of weights.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ParameterInfo {
-    /// Of the vision tower, its unused pooling left out.
+    /// Of the vision towers, unused pooling left out.
     pub vision: usize,
     /// Of the projector.
     pub projector: usize,
@@ -130,7 +154,7 @@ pub fn inspect(files: &ModelFiles) -> Result<ModelInfo> {
     let checkpoint = files.checkpoint()?;
     let mut stored = BTreeMap::<String, StoredInfo>::new();
     for (_, tensor) in checkpoint.tensors() {
-        let info = stored.entry(format!("{:?}", tensor.dtype)).or_default();
+        let info = stored.entry(tensor.dtype.to_string()).or_default();
         info.tensors += 1;
         info.elements += tensor.elements() as u64;
         info.bytes += tensor.bytes() as u64;
@@ -138,14 +162,13 @@ pub fn inspect(files: &ModelFiles) -> Result<ModelInfo> {
     Ok(ModelInfo { directory: files.dir.clone(), stored, files: files.shards.len(), ..info(&spec) })
 }
 
-/// Looks at a model of which only the `config.json` is there, by whatever name; where the model has eyes, `processor_config.json`
-/// stands beside it.
+/// Looks at a model of which only the `config.json` is there, by whatever name; where the model has eyes, the files that
+/// say how it sees stand beside it.
 ///
 /// # Errors
 /// A configuration that makes no sense.
 pub fn inspect_configuration(path: &Path) -> Result<ModelInfo> {
-    let processor = Some(path.with_file_name(PROCESSOR_CONFIG)).filter(|path| path.is_file()).map(ModelFile::OnDisk);
-    let spec = ModelSpec::read_from(&ModelFile::OnDisk(path.into()), processor.as_ref())?;
+    let spec = ModelSpec::read(&ModelFiles::of_configuration(path))?;
     Ok(ModelInfo { directory: Some(path.into()), ..info(&spec) })
 }
 
@@ -164,7 +187,7 @@ fn info(spec: &ModelSpec) -> ModelInfo {
         }),
         language: language_info(spec),
         parameters: ParameterInfo {
-            vision: spec.eyes.as_ref().map_or(0, |eyes| eyes.vision.parameters()),
+            vision: spec.eyes.as_ref().map_or(0, EyesSpec::vision_parameters),
             projector: spec.eyes.as_ref().map_or(0, |eyes| eyes.projector.parameters()),
             language: language.total,
             language_per_token: language.active,
@@ -188,7 +211,21 @@ fn vision(spec: &EyesSpec) -> VisionInfo {
         layers: vision.layers,
         heads: vision.heads,
         mlp: vision.mlp,
-        max_tiles: spec.tiling.candidates().iter().map(tiles).max().unwrap_or(1),
+        max_tiles: spec.tiling.candidates().iter().map(tiles).max().unwrap_or(0),
+        high: spec.high.as_ref().map(|high| high_vision(&high.sam)),
+    }
+}
+
+fn high_vision(sam: &SamSpec) -> HighVisionInfo {
+    HighVisionInfo {
+        image_size: sam.image_size,
+        patch_size: sam.patch_size,
+        width: sam.width,
+        layers: sam.layers,
+        global: (0..sam.layers).filter(|layer| sam.global.contains(layer)).count(),
+        window: sam.window,
+        heads: sam.heads,
+        mlp: sam.mlp,
     }
 }
 

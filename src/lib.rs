@@ -11,6 +11,7 @@
 //! - An [`Answer`] has the text, the boxes that the model points with ([`boxes`], drawn by [`draw`]), tokens,
 //!   log-probabilities and the time of each stage.
 //! - [`plan`] and [`inspect`] say what an answer will take and what a model is, before any weight is read.
+//! - [`mod@bench`] measures every stage, beside what the machine can do at most.
 //! - [`doctor`] compares every stage with what the original implementation computed.
 //!
 //! ```
@@ -32,6 +33,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+pub mod bench;
 pub mod boxes;
 mod chat_template;
 pub mod config;
@@ -42,12 +44,14 @@ mod error;
 mod eyes;
 mod files;
 mod generation_config;
+pub mod gguf;
 pub mod hub;
 pub mod inspect;
 pub mod model;
 mod options;
 pub mod plan;
 mod processor;
+mod recall;
 pub mod template;
 pub mod thinking;
 
@@ -58,6 +62,7 @@ pub use files::{ModelFile, ModelFiles, NANO};
 pub use model::{Builder, Model, Stream};
 pub use options::{Options, TilingOptions};
 pub use processor::Processor;
+pub use recall::Recall;
 pub use seekvl_language::{
     Cancel, Drafts, FinishReason, GenerationOptions, LatentForm, LogProb, LogProbs, RepetitionGuard, Sampling, Token,
 };

@@ -4,17 +4,19 @@ mod features;
 mod stream;
 
 use crate::answer::{Answer, Asked, Timings};
+use crate::config::Family;
 use crate::conversation::{Conversation, Image, Message};
 use crate::eyes::Eyes;
 use crate::files::ModelFiles;
 use crate::hub::{self, HubOptions, Progress};
 use crate::processor::{Prepared, Processor};
+use crate::recall::{Asking, Content, ModelId, Pictures, Recall};
 use crate::template::Prompt;
 use crate::thinking;
 use crate::{Error, Options, Result};
-use seekvl_language::{Cancel, Decoder, Engine, Mtp, Request, TokenSequence};
-use seekvl_nn::{Device, ExpertCounts, ExpertStore, Loader, Quantization, Tensor, WeightType};
-use seekvl_vision::{DecodeLimits, DecodeOptions, Tiles};
+use seekvl_language::{Cache, Cancel, Decoder, Engine, Mtp, Request, TokenSequence};
+use seekvl_nn::{Device, ExpertCounts, ExpertStore, Loader, Quantization, WeightType};
+use seekvl_vision::{DecodeLimits, DecodeOptions};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -24,7 +26,8 @@ pub use stream::Stream;
 /// What [`Model::ocr`] asks.
 pub const OCR_PROMPT: &str = "Extract all the text in the image.";
 
-/// A model, ready to answer: one of DeepSeek-VL2, or a language model of the same family that reads text alone. It never changes, so one serves any number of threads.
+/// A model, ready to answer: one of DeepSeek-VL2 or DeepSeek-VL, or a language model of the same family that reads text alone. It
+/// never changes, so one serves any number of threads.
 ///
 /// Weights are mapped from their files, not read into memory; the files must stay as they are while the model is in use.
 ///
@@ -38,6 +41,7 @@ pub const OCR_PROMPT: &str = "Extract all the text in the image.";
 /// # }
 /// ```
 pub struct Model {
+    id: ModelId,
     processor: Processor,
     eyes: Option<Eyes>,
     decoder: Decoder,
@@ -161,7 +165,7 @@ impl<'p> Builder<'p> {
         hub::resolve(model, self.revision.as_deref(), &self.hub, &mut *self.progress)
     }
 
-    /// Loads `model`: [`NANO`](crate::NANO), a directory or an id on the hub.
+    /// Loads `model`: [`NANO`](crate::NANO), a directory, a GGUF file or an id on the hub.
     ///
     /// # Errors
     /// Files that cannot be had, and those of [`Builder::load_files`].
@@ -182,7 +186,7 @@ impl<'p> Builder<'p> {
         }
         let checkpoint = Arc::new(files.checkpoint()?);
         let spec = processor.spec();
-        let mut loader = Loader::new(checkpoint, self.device, self.weights)?;
+        let mut loader = Loader::new(checkpoint, self.device, self.weights)?.renamed(spec.names);
         if let Some(quantization) = self.quantization {
             loader = loader.quantized(quantization)?;
         }
@@ -203,22 +207,20 @@ impl<'p> Builder<'p> {
             None
         };
         loader.finish()?;
-        Ok(Model { processor, eyes, decoder, mtp, experts, limits: self.limits })
+        Ok(Model { id: ModelId::new(), processor, eyes, decoder, mtp, experts, limits: self.limits })
     }
 }
-
-/// Pictures that were encoded, and the rows that stand for them, `[slots, hidden]`.
-pub(crate) type Seen = Vec<(Tiles, Tensor)>;
 
 /// A conversation made into a prompt, its pictures encoded.
 struct Encoded {
     sequence: TokenSequence,
+    asking: Asking,
     asked: Asked,
 }
 
 impl Model {
-    /// Loads a model by its id on the Hugging Face hub (`owner/name`, or `owner/name@revision`), from its directory, or
-    /// `nano`, which is part of this crate, with weights in the type that they are stored in, on the CPU.
+    /// Loads a model by its id on the Hugging Face hub (`owner/name`, or `owner/name@revision`), from its directory, from a
+    /// GGUF file, or `nano`, which is part of this crate, with weights in the type that they are stored in, on the CPU.
     ///
     /// # Errors
     /// As [`Builder::load`].
@@ -259,7 +261,7 @@ impl Model {
     }
 
     /// Finds a described thing in an image; [`Answer::regions`] has its boxes. The description is asked for between
-    /// `<|ref|>` tags, as the model was trained.
+    /// `<|ref|>` tags, as DeepSeek-VL2 was trained; other models give no boxes.
     ///
     /// # Errors
     /// As [`Model::generate`].
@@ -282,8 +284,24 @@ impl Model {
     /// # Errors
     /// As [`Model::generate`].
     pub fn stream(&self, conversation: &Conversation, options: &Options) -> Result<Stream<'_>> {
-        let encoded = self.encode(conversation, options, &mut Seen::new())?;
-        self.start(encoded, options)
+        self.stream_with(conversation, options, &mut Recall::new(0))
+    }
+
+    /// As [`Model::stream`], without computing again what `recall` has: pictures that were encoded before, and what the
+    /// conversation has in common with the last one. [`Stream::finish_into`] gives it back what there is of this one.
+    ///
+    /// # Errors
+    /// As [`Model::generate`].
+    pub fn stream_with(
+        &self,
+        conversation: &Conversation,
+        options: &Options,
+        recall: &mut Recall,
+    ) -> Result<Stream<'_>> {
+        recall.begin(self.id);
+        let encoded = self.encode(conversation, options, &mut recall.pictures)?;
+        let cache = recall.take(&encoded.asking);
+        self.start(encoded, options, cache)
     }
 
     /// Goes on with a text as it stands, without a chat template, with the default options. To choose others, and for the
@@ -314,16 +332,17 @@ impl Model {
         if !prompt.images.is_empty() {
             return Err(Error::ImageCount { message: None, placeholders: prompt.images.len(), images: 0 });
         }
-        let asked = Asked { thought: prompt.thought, has_markup: self.eyes.is_some(), ..Asked::default() };
-        self.start(Encoded { sequence: TokenSequence::new(prompt.ids), asked }, options)
+        let asked = Asked { thought: prompt.thought, has_markup: self.has_markup(), ..Asked::default() };
+        let asking = Asking { ids: prompt.ids.clone(), pictures: Vec::new() };
+        self.start(Encoded { sequence: TokenSequence::new(prompt.ids), asking, asked }, options, None)
     }
 
-    fn start(&self, encoded: Encoded, options: &Options) -> Result<Stream<'_>> {
-        let Encoded { sequence, mut asked } = encoded;
+    fn start(&self, encoded: Encoded, options: &Options, cache: Option<Cache>) -> Result<Stream<'_>> {
+        let Encoded { sequence, asking, mut asked } = encoded;
         asked.experts = self.mark();
-        let requests = vec![self.request(sequence, &asked, options)?];
-        let generation = self.engine(options).start(requests, options.cancel.clone())?;
-        Ok(Stream::new(generation, asked))
+        let request = Request { cache, ..self.request(sequence, &asked, options)? };
+        let generation = self.engine(options).start(vec![request], options.cancel.clone())?;
+        Ok(Stream::new(generation, asked, self.id, asking))
     }
 
     fn request(&self, sequence: TokenSequence, asked: &Asked, options: &Options) -> Result<Request> {
@@ -340,18 +359,18 @@ impl Model {
     /// # Errors
     /// As [`Model::generate`], whichever conversation it is.
     pub fn batch(&self, conversations: &[Conversation], options: &Options) -> Result<Vec<Answer>> {
-        let mut seen = Seen::new();
-        let encode = |conversation| self.encode(conversation, options, &mut seen);
+        let mut pictures = Pictures::new(usize::MAX);
+        let encode = |conversation| self.encode(conversation, options, &mut pictures);
         let encoded: Vec<Encoded> = conversations.iter().map(encode).collect::<Result<_>>()?;
         let (mut requests, mut rest) = (Vec::new(), Vec::new());
-        for Encoded { sequence, mut asked } in encoded {
+        for Encoded { sequence, mut asked, .. } in encoded {
             asked.experts = self.mark();
             requests.push(self.request(sequence, &asked, options)?);
             rest.push(asked);
         }
         let completed = self.engine(options).start(requests, options.cancel.clone())?.finish()?;
         let answers = completed.into_iter().zip(rest);
-        Ok(answers.map(|(completed, asked)| Answer::new(completed, asked)).collect())
+        Ok(answers.map(|(completed, asked)| Answer::new(completed, asked).0).collect())
     }
 
     /// What stands before the weights: shape, tokenizer, template.
@@ -377,45 +396,56 @@ impl Model {
         self.mtp.as_ref()
     }
 
+    /// Whether answers may point with boxes.
+    fn has_markup(&self) -> bool {
+        self.processor.spec().eyes.as_ref().is_some_and(|eyes| eyes.family == Family::Vl2)
+    }
+
     fn engine(&self, options: &Options) -> Engine<'_> {
         let engine = Engine::new(&self.decoder, self.processor.tokenizer()).prefill_chunk(options.prefill_chunk);
         engine.drafting(self.mtp().filter(|_| options.draft))
     }
 
-    fn encode(&self, conversation: &Conversation, options: &Options, seen: &mut Seen) -> Result<Encoded> {
+    fn encode(&self, conversation: &Conversation, options: &Options, pictures: &mut Pictures) -> Result<Encoded> {
         let started = Instant::now();
         let prepared = self.processor.prepare(conversation, &options.tiling, &options.decode)?;
         self.processor.check_fits(&prepared.prompt)?;
         let images = started.elapsed();
 
         let started = Instant::now();
-        let sequence = self.sequence(&prepared, seen, &options.cancel)?;
+        let (sequence, asking) = self.sequence(&prepared, pictures, &options.cancel)?;
         let timings = Timings { images, vision: started.elapsed(), ..Timings::default() };
         let image_tokens = prepared.prompt.images.iter().map(ExactSizeIterator::len).collect();
         let thought = prepared.prompt.thought;
-        Ok(Encoded {
-            sequence,
-            asked: Asked { image_tokens, thought, timings, has_markup: self.eyes.is_some(), experts: None },
-        })
+        let asked = Asked { image_tokens, thought, timings, has_markup: self.has_markup(), experts: None };
+        Ok(Encoded { sequence, asking, asked })
     }
 
-    /// What the language model is given: the prompt's ids, and the encoded pictures in their slots. Pictures are added
-    /// to those that were `seen`, and looked up there.
-    pub(crate) fn sequence(&self, prepared: &Prepared, seen: &mut Seen, cancel: &Cancel) -> Result<TokenSequence> {
+    /// What the language model is given: the prompt's ids, and the encoded pictures in their slots. Pictures are looked up in
+    /// `pictures`, and added to them.
+    pub(crate) fn sequence(
+        &self,
+        prepared: &Prepared,
+        pictures: &mut Pictures,
+        cancel: &Cancel,
+    ) -> Result<(TokenSequence, Asking)> {
         let mut sequence = TokenSequence::new(prepared.prompt.ids.clone());
+        let mut asking = Asking { ids: prepared.prompt.ids.clone(), pictures: Vec::new() };
         for (tiles, slots) in prepared.tiles.iter().zip(&prepared.prompt.images) {
-            let rows = match seen.iter().find(|(other, _)| other == tiles) {
-                Some((_, rows)) => rows.clone(),
+            let content = Content::of(tiles);
+            let rows = match pictures.get(content) {
+                Some(rows) => rows,
                 None => {
                     let eyes = self.eyes().ok_or(Error::NoEyes { images: prepared.tiles.len() })?;
                     let rows = eyes.see(tiles, cancel)?;
-                    seen.push((tiles.clone(), rows.clone()));
+                    pictures.keep(content, &rows);
                     rows
                 }
             };
             sequence.insert(slots.start, rows)?;
+            asking.pictures.push((slots.clone(), content));
         }
-        Ok(sequence)
+        Ok((sequence, asking))
     }
 }
 

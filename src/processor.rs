@@ -1,8 +1,8 @@
 //! What stands before the weights: a model's shape, its tokenizer and its chat template.
 
 use crate::chat_template::ChatTemplate;
-use crate::config::{EyesSpec, ModelSpec};
-use crate::conversation::{Conversation, Image};
+use crate::config::{EyesSpec, Family, ModelSpec};
+use crate::conversation::{Conversation, IMAGE_PLACEHOLDER, Image};
 use crate::files::{ModelFile, ModelFiles};
 use crate::generation_config::GenerationConfig;
 use crate::template::{Prompt, Template};
@@ -10,6 +10,7 @@ use crate::thinking::{self, Thought};
 use crate::{Error, Result, TilingOptions};
 use seekvl_language::{Sampling, Tokenizer};
 use seekvl_vision::{DecodeOptions, TileGrid, Tiles};
+use std::borrow::Cow;
 
 /// Tokens of Coder-V2 around a text with a hole.
 const INFILL: [&str; 3] = ["<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"];
@@ -32,7 +33,7 @@ pub struct Processor {
 
 /// How conversations become tokens.
 enum Dialogue {
-    /// Piece by piece around images, as DeepSeek-VL2's processor does.
+    /// Piece by piece around images, as the processors of DeepSeek-VL and DeepSeek-VL2 do.
     Pieces(Template),
     /// As text.
     Text(Box<ChatTemplate>),
@@ -50,9 +51,11 @@ impl Processor {
             files.generation_config.as_ref().map(ModelFile::read_json).transpose()?.unwrap_or_default();
         let config = files.tokenizer_config.as_ref().map(ModelFile::read).transpose()?;
         let mut tokenizer = Tokenizer::from_bytes(&files.tokenizer.read()?, config.as_deref())?;
-        if spec.eyes.is_some() {
-            tokenizer = tokenizer.with_vl2_tokens()?;
-        }
+        tokenizer = match &spec.eyes {
+            None => tokenizer,
+            Some(EyesSpec { family: Family::Vl2, .. }) => tokenizer.with_vl2_tokens()?,
+            Some(EyesSpec { family: Family::Vl, image_token, .. }) => tokenizer.with_special_token(image_token)?,
+        };
         let unfit = |reason: String| Error::Tokenizer { path: files.tokenizer.path().into(), reason };
         let (tokens, vocab) = (tokenizer.vocab_size(), spec.language.vocab_size);
         if tokens > vocab {
@@ -66,6 +69,7 @@ impl Processor {
         let need = |id: Option<u32>, what: &str| id.ok_or_else(|| unfit(format!("it has no {what} token")));
         let dialogue = match &spec.eyes {
             Some(eyes) => Dialogue::Pieces(Template {
+                family: eyes.family,
                 bos: need(tokenizer.bos_id().or(spec.language.bos), "begin-of-sentence")?,
                 eos: need(tokenizer.eos_id().or(spec.language.eos.first().copied()), "end-of-sentence")?,
                 image: need(tokenizer.token_id(&eyes.image_token), &eyes.image_token)?,
@@ -88,6 +92,11 @@ impl Processor {
     /// The model's shape.
     pub fn spec(&self) -> &ModelSpec {
         &self.spec
+    }
+
+    /// The ids that end an answer, as the checkpoint's configuration has them.
+    pub(crate) fn end_ids(&self) -> Vec<u32> {
+        self.generation.end_ids().unwrap_or_else(|| self.spec.language.eos.clone())
     }
 
     /// The tokenizer.
@@ -154,7 +163,7 @@ impl Processor {
         match &self.dialogue {
             Dialogue::Pieces(template) => {
                 let encode = |text: &str| Ok(self.tokenizer.encode(text)?);
-                let pieces = template.render(conversation, &encode)?;
+                let pieces = template.render(&self.with_placeholders(conversation), &encode)?;
                 let slots: Vec<usize> = grids.iter().map(|&grid| self.slots(grid)).collect();
                 template.lay_out(&pieces, &slots)
             }
@@ -171,6 +180,22 @@ impl Processor {
                 Ok(Prompt { ids: self.tokenizer.encode(&text)?, thought, ..Prompt::default() })
             }
         }
+    }
+
+    /// The conversation with [`IMAGE_PLACEHOLDER`] where the model's own token for an image is written out, as prompts for
+    /// DeepSeek-VL commonly have it.
+    fn with_placeholders<'c>(&self, conversation: &'c Conversation) -> Cow<'c, Conversation> {
+        let Some(token) = self.spec.eyes.as_ref().map(|eyes| eyes.image_token.as_str()) else {
+            return Cow::Borrowed(conversation);
+        };
+        let texts = conversation.messages.iter().map(|message| &message.text).chain(&conversation.system);
+        if token == IMAGE_PLACEHOLDER || token.is_empty() || !texts.into_iter().any(|text| text.contains(token)) {
+            return Cow::Borrowed(conversation);
+        }
+        let mut conversation = conversation.clone();
+        let texts = conversation.messages.iter_mut().map(|message| &mut message.text).chain(&mut conversation.system);
+        texts.for_each(|text| *text = text.replace(token, IMAGE_PLACEHOLDER));
+        Cow::Owned(conversation)
     }
 
     /// The prompt of a text that the model shall go on with: its tokens, after begin-of-sentence where the tokenizer puts

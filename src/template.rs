@@ -1,18 +1,25 @@
-//! From a conversation to the tokens of a prompt, exactly as the original's processor makes them
-//! (`processing_deepseek_vl_v2.py`, `format_messages_v2`; template "deepseek" of `conversation.py`).
+//! From a conversation to the tokens of a prompt, exactly as the originals' processors make them
+//! (`processing_deepseek_vl_v2.py`, `format_messages_v2`; DeepSeek-VL's `processing_vlm.py`; template "deepseek" of both
+//! `conversation.py`).
 //!
-//! Begin-of-sentence, the system message, then for each user's message `<|User|>: text`, a blank line and
+//! DeepSeek-VL2: begin-of-sentence, the system message, then for each user's message `<|User|>: text`, a blank line and
 //! `<|Assistant|>:`, and for each answer its text and end-of-sentence. The text is tokenized piece by piece around the
 //! images. The string that the original reports as its prompt has a space after the colon of an answer; what it tokenizes
 //! has none.
+//!
+//! DeepSeek-VL: begin-of-sentence, the system message (there is always one) and a blank line, then `User: text`, a blank line and
+//! `Assistant:`, and for each answer a space, its text and end-of-sentence. All that stands between images and ends of sentences
+//! is tokenized at once.
 
+use crate::config::Family;
 use crate::conversation::{Conversation, IMAGE_PLACEHOLDER, Message, Role};
 use crate::thinking::Thought;
 use crate::{Error, Result};
 use std::ops::Range;
 
-const USER: &str = "<|User|>";
-const ASSISTANT: &str = "<|Assistant|>";
+/// What DeepSeek-VL is told where a conversation has no system message.
+pub const VL_SYSTEM: &str = "You are a helpful language and vision assistant. You are able to understand the visual content \
+                             that the user provides, and assist the user with a variety of tasks using natural language.";
 
 /// A function that turns text into ids without adding any of its own.
 pub trait Encode {
@@ -32,6 +39,8 @@ impl<F: Fn(&str) -> Result<Vec<u32>>> Encode for F {
 /// The ids that frame a prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Template {
+    /// Whose template it is.
+    pub family: Family,
     /// Begin-of-sentence.
     pub bos: u32,
     /// End-of-sentence, after each finished answer.
@@ -69,20 +78,39 @@ impl Template {
     /// [`Error::ImageInAnswer`], [`Error::ImageInSystem`], or what `encode` complains of.
     pub fn render(&self, conversation: &Conversation, encode: &impl Encode) -> Result<Vec<Piece>> {
         let mut writer = Writer::new(self.bos, encode);
-        if let Some(system) = &conversation.system {
-            if system.contains(IMAGE_PLACEHOLDER) {
-                return Err(Error::ImageInSystem);
-            }
-            writer.text(strip(system))?;
+        let system = match (&conversation.system, self.family) {
+            (Some(system), _) => system,
+            (None, Family::Vl) => VL_SYSTEM,
+            (None, Family::Vl2) => "",
+        };
+        if system.contains(IMAGE_PLACEHOLDER) {
+            return Err(Error::ImageInSystem);
         }
         let Some(last) = conversation.messages.len().checked_sub(1) else {
             return Err(Error::NoMessage);
         };
         for (index, message) in conversation.messages.iter().enumerate() {
             check_images(index, message)?;
+        }
+        match self.family {
+            Family::Vl => self.render_vl(system, conversation, last, &mut writer)?,
+            Family::Vl2 => self.render_vl2(system, conversation, last, &mut writer)?,
+        }
+        Ok(writer.pieces)
+    }
+
+    fn render_vl2<E: Encode>(
+        &self,
+        system: &str,
+        conversation: &Conversation,
+        last: usize,
+        writer: &mut Writer<'_, E>,
+    ) -> Result<()> {
+        writer.text(strip(system))?;
+        for (index, message) in conversation.messages.iter().enumerate() {
             match (message.role, strip(&message.text)) {
-                (Role::User, "") => writer.text(&format!("{USER}:{ASSISTANT}:"))?,
-                (Role::User, text) => writer.text_with_images(&format!("{USER}: {text}\n\n{ASSISTANT}:"))?,
+                (Role::User, "") => writer.text("<|User|>:<|Assistant|>:")?,
+                (Role::User, text) => writer.text_with_images(&format!("<|User|>: {text}\n\n<|Assistant|>:"))?,
                 (Role::Assistant, text) => {
                     writer.text(text)?;
                     if index < last {
@@ -91,7 +119,38 @@ impl Template {
                 }
             }
         }
-        Ok(writer.pieces)
+        Ok(())
+    }
+
+    fn render_vl<E: Encode>(
+        &self,
+        system: &str,
+        conversation: &Conversation,
+        last: usize,
+        writer: &mut Writer<'_, E>,
+    ) -> Result<()> {
+        // The original strips its prompt as a whole.
+        let mut text = match strip(system) {
+            "" => String::new(),
+            _ => format!("{}\n\n", system.trim_start_matches(is_space)),
+        };
+        for (index, message) in conversation.messages.iter().enumerate() {
+            match (message.role, strip(&message.text)) {
+                (Role::User, "") => text.push_str("User:Assistant:"),
+                (Role::User, said) => text.push_str(&format!("User: {said}\n\nAssistant:")),
+                (Role::Assistant, "") => {}
+                (Role::Assistant, said) => {
+                    text.push(' ');
+                    text.push_str(said);
+                    if index < last {
+                        writer.text_with_images(&text)?;
+                        writer.ids(&[self.eos]);
+                        text.clear();
+                    }
+                }
+            }
+        }
+        writer.text_with_images(&text)
     }
 
     /// The pieces of a prompt that is written out already: begin-of-sentence and the text as it stands, with
@@ -201,5 +260,9 @@ fn check_images(index: usize, message: &Message) -> Result<()> {
 
 /// Python's `str.strip`: white space as Unicode has it, and four separators that Rust's `trim` leaves.
 fn strip(text: &str) -> &str {
-    text.trim_matches(|c: char| c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c))
+    text.trim_matches(is_space)
+}
+
+fn is_space(c: char) -> bool {
+    c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
 }

@@ -12,6 +12,8 @@ fn files(config: PathBuf, processor_config: PathBuf) -> ModelFiles {
     let dir = config.parent().unwrap().to_owned();
     ModelFiles {
         tokenizer: dir.join("tokenizer.json").into(),
+        preprocessor_config: None,
+        tower_sizes: None,
         tokenizer_config: None,
         generation_config: None,
         chat_template: None,

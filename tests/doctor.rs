@@ -23,7 +23,8 @@ fn every_stage_of_every_checkpoint_equals_the_originals() {
     let text = ["llm-like", "r1-distill-qwen-like", "v2-like", "v3-like"];
     assert_eq!(names[0], ".");
     assert_eq!(names[1..5], text);
-    assert_eq!(names[5..], ["vl2-base-like", "vl2-small-like", "vl2-tiny-like"]);
+    assert_eq!(names[5..8], ["vl1-hybrid-like", "vl1-like", "vl1-like/original"]);
+    assert_eq!(names[8..], ["vl2-base-like", "vl2-small-like", "vl2-tiny-like"]);
     for part in &report.parts[1..5] {
         let checks = |stage| part.stages.iter().find(|report| report.stage == stage).map_or(0, |report| report.checks);
         for stage in [Stage::Logits, Stage::Greedy, Stage::Text, Stage::Chunked] {
@@ -38,7 +39,23 @@ fn every_stage_of_every_checkpoint_equals_the_originals() {
         let worst = part.stages.iter().map(|stage| stage.error).fold(0.0, f64::max);
         assert!(worst < 2e-5, "{}: {worst:e}", part.name);
     }
-    for part in &report.parts[5..] {
+    for part in &report.parts[5..8] {
+        let checks = |stage| part.stages.iter().find(|report| report.stage == stage).map_or(0, |report| report.checks);
+        for stage in [Stage::Logits, Stage::Greedy, Stage::Text, Stage::Pixels] {
+            assert_eq!(checks(stage), 3, "{}, {stage}", part.name);
+        }
+        let is_hybrid = part.name.contains("hybrid");
+        assert_eq!(checks(Stage::Projector), if is_hybrid { 1 } else { 2 }, "{}", part.name);
+        for stage in [Stage::HighNeck, Stage::HighVision] {
+            assert_eq!(checks(stage), usize::from(is_hybrid), "{}, {stage}", part.name);
+        }
+        for stage in [Stage::Templates, Stage::PixelValues, Stage::Vision] {
+            assert_eq!(checks(stage), 1, "{}, {stage}", part.name);
+        }
+        let worst = part.stages.iter().map(|stage| stage.error).fold(0.0, f64::max);
+        assert!(worst < 2e-5, "{}: {worst:e}", part.name);
+    }
+    for part in &report.parts[8..] {
         let checks = |stage| part.stages.iter().find(|report| report.stage == stage).map_or(0, |report| report.checks);
         assert_eq!(checks(Stage::Greedy), 11, "every single request of {}", part.name);
         assert_eq!(checks(Stage::Batch), 5, "every row of both batches of {}", part.name);
@@ -88,6 +105,29 @@ fn a_wrong_layer_of_a_language_model_is_named() {
 }
 
 #[test]
+fn a_wrong_layer_of_two_towers_is_named() {
+    let high = "model.high_res_vision_model.vision_encoder";
+    for (tensor, expected) in [
+        ("model.vision_model.vision_model.encoder.layers.1.self_attn.v_proj.weight".into(), Stage::Vision),
+        (format!("{high}.layers.0.attn.rel_pos_h"), Stage::HighNeck),
+        (format!("{high}.layers.1.attn.rel_pos_w"), Stage::HighNeck),
+        (format!("{high}.pos_embed"), Stage::HighNeck),
+        (format!("{high}.neck.conv2.weight"), Stage::HighNeck),
+        ("model.high_res_vision_neck.conv1.weight".into(), Stage::HighVision),
+        ("model.high_res_vision_proj.conv2.weight".into(), Stage::HighVision),
+        ("model.high_res_vision_alpha".into(), Stage::HighVision),
+        ("model.aligner.vision_proj.weight".into(), Stage::Projector),
+        ("model.aligner.proj.bias".into(), Stage::Projector),
+        ("model.language_model.layers.1.mlp.down_proj.weight".into(), Stage::Logits),
+    ] {
+        let dir = copy("vl1-hybrid-like");
+        nudge(&dir.path().join("vl1-hybrid-like/model.safetensors"), &tensor, 0.5);
+        let report = check(&dir.path().join("vl1-hybrid-like"));
+        assert_eq!(report.first_failure().map(|(_, report)| report.stage), Some(expected), "{tensor}");
+    }
+}
+
+#[test]
 fn quantised_weights_stay_within_their_bounds() {
     for (quantization, least) in [(Quantization::Q8_0, 1e-3), (Quantization::Q4_0, 0.05), (Quantization::Q4KM, 0.02)] {
         let options = DoctorOptions { quantization: Some(quantization), ..DoctorOptions::default() };
@@ -107,7 +147,9 @@ fn copy(name: &str) -> tempfile::TempDir {
     for folder in [name, "images"] {
         for file in fs::read_dir(reference().join(folder)).unwrap() {
             let file = file.unwrap();
-            fs::copy(file.path(), dir.path().join(folder).join(file.file_name())).unwrap();
+            if file.file_type().unwrap().is_file() {
+                fs::copy(file.path(), dir.path().join(folder).join(file.file_name())).unwrap();
+            }
         }
     }
     dir

@@ -33,7 +33,7 @@ fn short() -> Options {
 fn its_files_are_in_the_program() {
     let files = files();
     assert_eq!(files.dir, None);
-    assert!(matches!(files.shards.as_slice(), [ModelFile::Embedded { .. }]), "{files:?}");
+    assert!(matches!(files.shards.as_slice(), [ModelFile::InMemory { .. }]), "{files:?}");
     assert_eq!(files.config.path().to_str(), Some("nano/config.json"));
     assert!(files.tokenizer_config.is_some());
     let written = format!("{files:?}");
@@ -54,7 +54,7 @@ fn a_directory_of_that_name_needs_a_separator() {
 
 #[test]
 fn weights_are_used_where_they_are() {
-    let ModelFile::Embedded { content, .. } = &files().shards[0] else { panic!("embedded") };
+    let ModelFile::InMemory { content, .. } = &files().shards[0] else { panic!("embedded") };
     assert!(content.as_ptr().addr().is_multiple_of(64));
     let weights = WeightBytes::of(&files().checkpoint().unwrap(), WeightType::AsStored, None);
     assert!(weights.mapped > 5 * weights.held, "{weights:?}");

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
 use seekvl::Error;
+use seekvl::config::Family;
 use seekvl::conversation::{Conversation, Image, Message, Part, RoleMessage};
 use seekvl::template::{Piece, Prompt, Template};
 use seekvl_language::Tokenizer;
@@ -25,10 +26,12 @@ impl Fixture {
     fn new(checkpoint: &str) -> Self {
         let tokenizer = Tokenizer::from_dir(&reference(checkpoint)).unwrap();
         let id = |token| tokenizer.token_id(token).unwrap();
-        let template =
-            Template {
-                bos: id("<｜begin▁of▁sentence｜>"), eos: id("<｜end▁of▁sentence｜>"), image: id("<image>")
-            };
+        let template = Template {
+            family: Family::Vl2,
+            bos: id("<｜begin▁of▁sentence｜>"),
+            eos: id("<｜end▁of▁sentence｜>"),
+            image: id("<image>"),
+        };
         Self { tokenizer, template }
     }
 

@@ -3,11 +3,11 @@
 mod groups;
 
 pub use groups::{
-    CropArg, DeviceArg, DtypeArg, GenerationArgs, ImageArgs, LatentFormArg, ModelArgs, OutputArgs, QuantizationArg,
-    SourceArgs,
+    CropArg, DeviceArg, DtypeArg, FileTypeArg, GenerationArgs, ImageArgs, LatentFormArg, LoadArgs, ModelArgs,
+    OutputArgs, QuantizationArg, SourceArgs,
 };
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 use clap_complete::Shell;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -22,7 +22,8 @@ Examples:
 const AFTER_LONG_HELP: &str = "\
 Without --model, nano answers: a tiny model that is part of this program, trained on synthetic
 pictures. Another MODEL is the id of a repository on the Hugging Face hub, which is downloaded once
-into the standard cache (HF_HOME and HF_TOKEN are respected), or a directory in the same layout.
+into the standard cache (HF_HOME and HF_TOKEN are respected), a directory in the same layout, or a
+GGUF file.
 
 Answers go to standard output, everything else to standard error. A terminal sees an answer as it
 is generated; a pipe or a file gets it when it is complete. Ctrl-C ends an answer early and keeps
@@ -63,6 +64,8 @@ pub enum Command {
     Fim(FimArgs),
     Plan(PlanArgs),
     Inspect(InspectArgs),
+    Bench(BenchArgs),
+    Quantize(QuantizeArgs),
     Doctor(DoctorArgs),
     Completions(CompletionsArgs),
 }
@@ -79,7 +82,7 @@ Examples:
   seekvl ask a.png b.png \"First: <image> Second: <image> Which is brighter?\" -m MODEL
 
 With --json, standard output is one object: images, text, raw (with the model's markup), tokens,
-finish_reason, prompt_tokens, image_tokens (of each image), regions (label and boxes: 0-999, and in
+finish_reason, prompt_tokens, image_tokens (of each image), cached_tokens, regions (label and boxes: 0-999, and in
 pixels of the last image), logprobs (with --logprobs), experts (with --expert-budget: hit_rate,
 bytes_read and more) and timings (seconds of each stage).")]
 pub struct AskArgs {
@@ -226,13 +229,92 @@ Examples:
 Of the weight files only the headers are read. The cache is shown beside what it would be if each
 query head had keys and values of its own.")]
 pub struct InspectArgs {
-    /// nano (part of this program), a hub id, a directory, or the .json file of a configuration.
+    /// nano (part of this program), a hub id, a directory, a GGUF file, or the .json file of a configuration.
     #[arg(default_value = seekvl::NANO)]
     pub model: String,
     #[command(flatten)]
     pub source: SourceArgs,
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// Measure how fast a model is on this machine.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  seekvl bench deepseek-ai/deepseek-vl2-tiny
+  seekvl bench ./my-model --quantization q4_k_m --only decode --context 0,512,1536 --json
+
+Each figure is the median of several runs, beside the share that it is of what this machine can do at
+most, which is measured first: memory read in one stream for each thread, and multiplications of numbers
+in registers. Let nothing else run meanwhile.")]
+pub struct BenchArgs {
+    /// nano (part of this program), a hub id or a directory.
+    #[arg(default_value = seekvl::NANO)]
+    pub model: String,
+    #[command(flatten)]
+    pub load: LoadArgs,
+    /// What to measure [default: everything].
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "STAGE")]
+    pub only: Vec<StageArg>,
+    /// Tiles that go through the vision tower.
+    #[arg(long, value_delimiter = ',', value_name = "N", default_value = "1")]
+    pub tiles: Vec<u16>,
+    /// Lengths of prompts.
+    #[arg(long, value_delimiter = ',', value_name = "N", default_value = "512")]
+    pub prompt_tokens: Vec<u32>,
+    /// Tokens before an answer, whose tokens are then measured.
+    #[arg(long, value_delimiter = ',', value_name = "N", default_value = "0,512")]
+    pub context: Vec<u32>,
+    /// Tokens of such an answer.
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = value_parser!(u16).range(1..))]
+    pub answer_tokens: u16,
+    /// How often each is done, besides a first time that does not count.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = value_parser!(u16).range(1..))]
+    pub runs: u16,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Write a model into one GGUF file.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  seekvl quantize deepseek-ai/deepseek-vl2-tiny --to q4_k_m -o vl2-tiny.gguf
+  seekvl ask photo.jpg \"What is this?\" -m vl2-tiny.gguf
+  seekvl quantize ./my-model --to bf16 -o my-model.gguf
+
+Tensors have the names and types that llama.cpp gives them; its programs read the files of language
+models. The vision tower and the projector are in the same file. A model's layer for multi-token
+prediction is left out. A file of that name is replaced when the new one is complete.")]
+pub struct QuantizeArgs {
+    /// nano (part of this program), a hub id, a directory or a GGUF file.
+    pub model: String,
+    /// What matrices become.
+    #[arg(long, value_enum)]
+    pub to: FileTypeArg,
+    /// The file.
+    #[arg(short, long, value_name = "FILE")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub source: SourceArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// A part of the way from a picture to an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StageArg {
+    /// A photograph to tiles.
+    Preprocess,
+    /// Tiles through vision tower and projector.
+    Vision,
+    /// Reading a prompt.
+    Prefill,
+    /// Writing an answer.
+    Decode,
+    /// A question about a picture.
+    EndToEnd,
 }
 
 /// Check this build on this machine against reference results.

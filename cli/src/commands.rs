@@ -1,6 +1,7 @@
 //! One module for each command.
 
 mod ask;
+mod bench;
 mod chat;
 mod complete;
 mod completions;
@@ -9,6 +10,7 @@ mod ground;
 mod inspect;
 mod ocr;
 mod plan;
+mod quantize;
 
 use crate::args::Command;
 use crate::exit::{Exit, Result};
@@ -23,6 +25,8 @@ pub fn run(command: Command) -> Result<Exit> {
         Command::Fim(args) => complete::fim(args),
         Command::Plan(args) => plan::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Bench(args) => bench::run(args),
+        Command::Quantize(args) => quantize::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Completions(args) => completions::run(&args),
     }

@@ -1,6 +1,7 @@
 //! Progress bars on standard error, where it is a terminal.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::borrow::Cow;
 use std::time::Duration;
 
 const BYTES: &str = "{msg} [{bar:30}] {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta}";
@@ -26,7 +27,7 @@ impl Bars {
     }
 
     /// Turns a spinner until the next step.
-    pub fn spin(&mut self, message: &'static str) {
+    pub fn spin(&mut self, message: impl Into<Cow<'static, str>>) {
         self.show(ProgressBar::new_spinner().with_message(message));
         self.bar.enable_steady_tick(Duration::from_millis(100));
     }

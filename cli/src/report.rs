@@ -21,6 +21,8 @@ pub struct Report<'a> {
     prompt_tokens: usize,
     /// Of the prompt's tokens, those of each image.
     image_tokens: &'a [usize],
+    /// Of the prompt's tokens, those that were read for an earlier answer of the same run.
+    cached_tokens: usize,
     regions: Vec<RegionReport<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     logprobs: Option<Vec<TokenReport<'a>>>,
@@ -73,6 +75,7 @@ impl<'a> Report<'a> {
             finish_reason: answer.finish,
             prompt_tokens: answer.prompt_tokens,
             image_tokens: &answer.image_tokens,
+            cached_tokens: answer.cached_tokens,
             regions: answer.regions.iter().map(|region| RegionReport::new(region, pictures.last())).collect(),
             logprobs: logprobs(answer),
             experts: answer.experts,

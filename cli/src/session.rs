@@ -10,7 +10,7 @@ use crate::settings::{ModelSettings, Settings};
 use crate::words::Words;
 use seekvl::boxes::{BoundingBox, Region};
 use seekvl::template::Prompt;
-use seekvl::{Answer, Cancel, Conversation, FinishReason, Model, Options, Processor, Rgb, Stream};
+use seekvl::{Answer, Cancel, Conversation, FinishReason, Model, Options, Processor, Recall, Rgb, Stream};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -33,9 +33,9 @@ pub enum Show {
 }
 
 /// Begins an answer.
-trait Start: for<'m> FnOnce(&'m Model, &Options) -> seekvl::Result<Stream<'m>> {}
+trait Start: for<'m> FnOnce(&'m Model, &Options, &mut Recall) -> seekvl::Result<Stream<'m>> {}
 
-impl<F: for<'m> FnOnce(&'m Model, &Options) -> seekvl::Result<Stream<'m>>> Start for F {}
+impl<F: for<'m> FnOnce(&'m Model, &Options, &mut Recall) -> seekvl::Result<Stream<'m>>> Start for F {}
 
 pub struct Session {
     pub output: Output,
@@ -45,6 +45,8 @@ pub struct Session {
     loading: Duration,
     system: Option<String>,
     options: Options,
+    /// Of the answers so far, for the next.
+    recall: Recall,
     interrupt: Interrupt,
     bars: Bars,
 }
@@ -67,6 +69,7 @@ impl Session {
             loading: started.elapsed(),
             system: settings.system.clone(),
             options: settings.options.clone(),
+            recall: Recall::default(),
             interrupt,
             bars,
         })
@@ -79,12 +82,12 @@ impl Session {
 
     /// Answers, and prints the answer: to a terminal as it comes, else when it is complete.
     pub fn answer(&mut self, conversation: &Conversation, pictures: &[Picture]) -> Result<Answer> {
-        self.respond(|model, options| model.stream(conversation, options), pictures)
+        self.respond(|model, options, recall| model.stream_with(conversation, options, recall), pictures)
     }
 
     /// As [`Session::answer`], to a prompt that `make` makes.
     pub fn go_on(&mut self, make: impl Fn(&Processor) -> seekvl::Result<Prompt>) -> Result<Answer> {
-        self.respond(|model, options| model.stream_prompt(make(model.processor())?, options), &[])
+        self.respond(|model, options, _| model.stream_prompt(make(model.processor())?, options), &[])
     }
 
     fn respond(&mut self, start: impl Start, pictures: &[Picture]) -> Result<Answer> {
@@ -107,12 +110,12 @@ impl Session {
 
     /// Answers; a terminal sees the text as it comes.
     fn generate(&mut self, start: impl Start, cancel: Cancel) -> Result<Answer> {
-        let Self { output, model, bars, .. } = self;
+        let Self { output, model, bars, recall, .. } = self;
         let streams = output.streams() && self.show != Show::Boxes;
         let options = Options { cancel, ..self.options.clone() };
         bars.spin("looking and reading");
         let mut words = Words::new(self.show == Show::Markup);
-        let mut stream = start(model, &options)?;
+        let mut stream = start(model, &options, recall)?;
         for delta in &mut stream {
             let delta = delta?;
             if streams {
@@ -121,7 +124,7 @@ impl Session {
             }
         }
         bars.clear();
-        let answer = stream.finish();
+        let answer = stream.finish_into(recall);
         if streams {
             output.text(words.rest(&answer))?;
         }
@@ -178,7 +181,7 @@ pub fn exit(answer: &Answer) -> Exit {
     if answer.finish == FinishReason::Cancelled { Exit::Interrupted } else { Exit::Done }
 }
 
-fn load(settings: &ModelSettings, bars: &mut Bars) -> Result<Model> {
+pub fn load(settings: &ModelSettings, bars: &mut Bars) -> Result<Model> {
     bars.spin("loading the model");
     seekvl::set_threads(settings.threads);
     let mut builder = Model::builder()

@@ -1,12 +1,13 @@
 //! Flags made into settings: typed, checked, with defaults filled in.
 
 use crate::args::{
-    CropArg, DeviceArg, DtypeArg, GenerationArgs, ImageArgs, LatentFormArg, ModelArgs, OutputArgs, QuantizationArg,
-    SharedArgs, SourceArgs,
+    CropArg, DeviceArg, DtypeArg, FileTypeArg, GenerationArgs, ImageArgs, LatentFormArg, LoadArgs, ModelArgs,
+    OutputArgs, QuantizationArg, SharedArgs, SourceArgs,
 };
 use crate::exit::{Exit, Failure, Result};
 use crate::output::{Format, Output, say};
 use crate::progress::Bars;
+use seekvl::gguf::FileType;
 use seekvl::hub::{self, HubOptions};
 use seekvl::{
     Conversion, Cropping, DecodeLimits, DecodeOptions, Device, GenerationOptions, LatentForm, ModelFiles, NANO,
@@ -65,9 +66,15 @@ impl Settings {
 
 impl ModelSettings {
     fn new(args: ModelArgs) -> Result<Self> {
+        let is_default = args.model.is_none();
+        Ok(Self { is_default, ..Self::named(args.model.unwrap_or_else(|| NANO.into()), args.load)? })
+    }
+
+    /// A model that was named.
+    pub fn named(name: String, args: LoadArgs) -> Result<Self> {
         Ok(Self {
-            is_default: args.model.is_none(),
-            name: args.model.unwrap_or_else(|| NANO.into()),
+            name,
+            is_default: false,
             source: args.source.into(),
             weights: args.dtype.into(),
             quantization: args.quantization.map(Into::into),
@@ -155,9 +162,18 @@ impl ModelSettings {
 impl SourceSettings {
     /// Finds a model's configuration, downloaded if need be, and its weights if they are here.
     pub fn resolve(&self, model: &str, mut bars: &mut Bars) -> Result<ModelFiles> {
+        Ok(hub::resolve_configuration(model, self.revision.as_deref(), &self.hub(), &mut bars)?)
+    }
+
+    /// Finds all files of a model, downloaded if need be.
+    pub fn resolve_whole(&self, model: &str, mut bars: &mut Bars) -> Result<ModelFiles> {
+        Ok(hub::resolve(model, self.revision.as_deref(), &self.hub(), &mut bars)?)
+    }
+
+    fn hub(&self) -> HubOptions {
         let mut hub = HubOptions::from_env();
         hub.offline |= self.offline;
-        Ok(hub::resolve_configuration(model, self.revision.as_deref(), &hub, &mut bars)?)
+        hub
     }
 }
 
@@ -188,6 +204,19 @@ impl From<LatentFormArg> for LatentForm {
         match arg {
             LatentFormArg::Absorbed => Self::Absorbed,
             LatentFormArg::Expanded => Self::Expanded,
+        }
+    }
+}
+
+impl From<FileTypeArg> for FileType {
+    fn from(arg: FileTypeArg) -> Self {
+        match arg {
+            FileTypeArg::F32 => Self::F32,
+            FileTypeArg::F16 => Self::F16,
+            FileTypeArg::Bf16 => Self::Bf16,
+            FileTypeArg::Q8_0 => Self::Q8_0,
+            FileTypeArg::Q4_0 => Self::Q4_0,
+            FileTypeArg::Q4KM => Self::Q4KM,
         }
     }
 }

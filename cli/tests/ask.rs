@@ -75,6 +75,7 @@ fn json_says_all_about_an_answer() {
         "tokens",
         "finish_reason",
         "prompt_tokens",
+        "cached_tokens",
         "image_tokens",
         "regions",
         "logprobs",

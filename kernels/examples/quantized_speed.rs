@@ -6,7 +6,7 @@
 #![allow(clippy::print_stdout, reason = "what a program is for")]
 
 use seekvl_kernels::quantized::{Format, Quantized, linear_quantized};
-use seekvl_kernels::{Cpu, Isa, set_threads};
+use seekvl_kernels::{Cpu, Epilogue, Isa, set_threads};
 use std::time::{Duration, Instant};
 
 /// The shortest time of a call, over about half a second.
@@ -44,7 +44,7 @@ fn case(isa: Isa, format: Format, (m, k, n): (usize, usize, usize), words: &[Str
     let Some(cpu) = Cpu::force(isa).filter(|_| words.iter().all(|word| name.contains(word.as_str()))) else { return };
     let w = weight(format, n, k);
     let (x, mut y) = (random(m * k), vec![0.0; m * n]);
-    let t = time(|| linear_quantized(cpu, &x, &w, 0..n, None, &mut y));
+    let t = time(|| linear_quantized(cpu, &x, &w, 0..n, Epilogue::default(), &mut y));
     let (operations, bytes) = (2.0 * (m * n * k) as f64, w.bytes() as f64);
     println!("{name:36} {:9.3} ms {:6.1} GOP/s {:6.1} GB/s", t * 1e3, operations / t / 1e9, bytes / t / 1e9);
 }

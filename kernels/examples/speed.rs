@@ -70,6 +70,7 @@ fn attentions(cpu: Cpu, wanted: &dyn Fn(&str) -> bool) {
         value_dim: 72,
         scale: 0.1,
         mask: Mask::None,
+        bias: None,
     };
     let prefill = |n| Attention {
         queries: n,
@@ -80,6 +81,7 @@ fn attentions(cpu: Cpu, wanted: &dyn Fn(&str) -> bool) {
         value_dim: 128,
         scale: 0.1,
         mask: Mask::Causal { first: 0 },
+        bias: None,
     };
     let decode = Attention { queries: 1, keys: 4000, mask: Mask::None, ..prefill(1) };
     let latent = Attention {
@@ -91,6 +93,7 @@ fn attentions(cpu: Cpu, wanted: &dyn Fn(&str) -> bool) {
         value_dim: 512,
         scale: 0.1,
         mask: Mask::None,
+        bias: None,
     };
     let cases = [
         ("tower", tower),

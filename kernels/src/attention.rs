@@ -56,9 +56,42 @@ pub enum Mask {
     },
 }
 
+/// What is added to the scores of keys that lie on a grid, line after line: for each query and head one number by the key's
+/// line, and one by its column.
+#[derive(Clone, Copy)]
+pub struct GridBias<'a> {
+    /// `[queries, heads, keys / across]`.
+    pub lines: &'a [f32],
+    /// `[queries, heads, across]`.
+    pub columns: &'a [f32],
+    /// Keys in a line.
+    pub across: usize,
+}
+
+impl std::fmt::Debug for GridBias<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "GridBias({} + {}, {} across)", self.lines.len(), self.columns.len(), self.across)
+    }
+}
+
+impl GridBias<'_> {
+    /// The bias of some keys for one query and head, by their number `query * heads + head`.
+    fn write(&self, lines: usize, number: usize, keys: Range<usize>, scores: &mut [f32]) {
+        let lines = &self.lines[number * lines..][..lines];
+        let columns = &self.columns[number * self.across..][..self.across];
+        let (mut key, mut rest) = (keys.start, &mut scores[..keys.len()]);
+        while !rest.is_empty() {
+            let (line, columns) = (lines[key / self.across], &columns[key % self.across..]);
+            let (part, after) = rest.split_at_mut(columns.len().min(rest.len()));
+            part.iter_mut().zip(columns).for_each(|(score, column)| *score = line + column);
+            (key, rest) = (key + part.len(), after);
+        }
+    }
+}
+
 /// The shape of an [`attention`].
 #[derive(Clone, Copy, Debug)]
-pub struct Attention {
+pub struct Attention<'a> {
     /// Number of queries.
     pub queries: usize,
     /// Number of keys and values.
@@ -75,9 +108,11 @@ pub struct Attention {
     pub scale: f32,
     /// Who sees whom.
     pub mask: Mask,
+    /// What is added to the scaled scores, if anything.
+    pub bias: Option<GridBias<'a>>,
 }
 
-impl Attention {
+impl Attention<'_> {
     /// The keys that query `i` sees. Neither end is before that of an earlier query.
     fn seen(&self, i: usize) -> Range<usize> {
         match self.mask {
@@ -102,6 +137,11 @@ impl Attention {
         assert!(k.holds(self.keys, self.kv_heads * self.key_dim), "keys of {self:?}");
         assert!(v.holds(self.keys, self.kv_heads * self.value_dim), "values of {self:?}");
         assert_eq!(out.len(), self.queries * self.heads * self.value_dim, "outputs of {self:?}");
+        if let Some(bias) = &self.bias {
+            assert!(bias.across > 0 && self.keys.is_multiple_of(bias.across), "grid of {self:?}");
+            let wanted = [self.keys / bias.across, bias.across].map(|numbers| self.queries * self.heads * numbers);
+            assert_eq!([bias.lines.len(), bias.columns.len()], wanted, "bias of {self:?}");
+        }
     }
 }
 
@@ -132,7 +172,7 @@ impl<'a, T: Copy> Parts<'a, T> {
 }
 
 /// Softmax attention without materialised scores: row `i` of `out` (`heads * value_dim` wide, contiguous) is, head by
-/// head, `softmax(scale * q_i · kᵀ) · v`.
+/// head, `softmax(scale * q_i · kᵀ + bias) · v`.
 ///
 /// Within a row of `q` (`k`, `v`) the heads follow each other: head `h` is at `h * key_dim` (`value_dim`). Keys and values
 /// are in one part each, or in parts of [`KEYS`] rows of which the last may have fewer. A query's
@@ -141,7 +181,7 @@ impl<'a, T: Copy> Parts<'a, T> {
 ///
 /// # Panics
 /// If a slice is too short for the shape, or `out` not of its size.
-pub fn attention(cpu: Cpu, a: &Attention, q: Rows<'_>, k: &[Rows<'_>], v: &[Rows<'_>], out: &mut [f32]) {
+pub fn attention(cpu: Cpu, a: &Attention<'_>, q: Rows<'_>, k: &[Rows<'_>], v: &[Rows<'_>], out: &mut [f32]) {
     attend(cpu, a, q, Parts(k), Parts(v), out);
 }
 
@@ -152,7 +192,7 @@ pub fn attention(cpu: Cpu, a: &Attention, q: Rows<'_>, k: &[Rows<'_>], v: &[Rows
 /// As [`attention`].
 pub fn attention_bf16(
     cpu: Cpu,
-    a: &Attention,
+    a: &Attention<'_>,
     q: Rows<'_>,
     k: &[Rows<'_, bf16>],
     v: &[Rows<'_, bf16>],
@@ -161,7 +201,7 @@ pub fn attention_bf16(
     attend(cpu, a, q, Parts(k), Parts(v), out);
 }
 
-fn attend<E: Element>(cpu: Cpu, a: &Attention, q: Rows<'_>, k: Parts<'_, E>, v: Parts<'_, E>, out: &mut [f32]) {
+fn attend<E: Element>(cpu: Cpu, a: &Attention<'_>, q: Rows<'_>, k: Parts<'_, E>, v: Parts<'_, E>, out: &mut [f32]) {
     a.check(q, k, v, out);
     let rows = a.queries * (a.heads / a.kv_heads);
     if rows == 0 {
@@ -213,7 +253,7 @@ struct Sizes {
 }
 
 impl Sizes {
-    fn new<E: Element>(a: &Attention) -> Self {
+    fn new<E: Element>(a: &Attention<'_>) -> Self {
         let value_width = a.value_dim.next_multiple_of(2 * MAX_LANES);
         Self { key_units: units::<E>(a.key_dim), value_units: units::<E>(KEYS), value_width }
     }

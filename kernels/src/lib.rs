@@ -7,6 +7,7 @@
 mod attention;
 mod cpu;
 mod elementwise;
+mod limits;
 mod linear;
 mod math;
 mod matrix;
@@ -17,9 +18,10 @@ mod round;
 mod simd;
 mod tile;
 
-pub use attention::{Attention, KEYS, Mask, Rows, attention, attention_bf16};
+pub use attention::{Attention, GridBias, KEYS, Mask, Rows, attention, attention_bf16};
 pub use cpu::{Cpu, Isa};
 pub use elementwise::{gelu_erf, gelu_tanh, layer_norm, rms_norm, silu_mul, weighted_sums};
+pub use limits::Limits;
 pub use linear::{Activation, Epilogue, Group, Weights, linear, linear_gated, linear_grouped, linear_then};
 pub use matrix::{Elements, Matrix};
 pub use pool::{set_threads, threads, with_threads};

@@ -8,9 +8,10 @@ mod few;
 mod many;
 mod operands;
 
+pub(crate) use operands::Finish;
 pub use operands::{Activation, Epilogue};
 
-use crate::parallel::{Shared, for_each, with_scratch};
+use crate::parallel::{Shared, for_each, threads, with_scratch};
 use crate::simd::{Element, Kernel, Simd};
 use crate::tile::BLOCK;
 use crate::{Cpu, Elements, Matrix};
@@ -18,10 +19,14 @@ use few::FEW;
 use half::bf16;
 use operands::{Output, Typed, padded};
 use std::marker::PhantomData;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
-/// Bytes of weights that a task reads for few rows, about.
-const CHUNK: usize = 128 << 10;
+/// Bytes of weights that a task reads for few rows, about: the more, the longer the streams, and the fewer, the more evenly they
+/// are shared.
+const CHUNK: RangeInclusive<usize> = 64 << 10..=2 << 20;
+
+/// Tasks for each thread, where that leaves chunks within their bounds: more than one, should a thread be held up.
+const TASKS: usize = 4;
 
 /// `y[i, n] = sum_k x[i, k] * w[n, k] + bias[n]` for `x: [m, k]`, `w: [n, k]`, `y: [m, n]`, all row-major.
 ///
@@ -274,12 +279,15 @@ impl<E: Element> Kernel for MakePlan<'_, '_, E> {
             tiles: 0,
             tasks: 0,
         };
+        let few_groups = groups.iter().filter(|(_, rows)| rows.len() <= FEW).count();
+        let bytes = few_groups * n * k * size_of::<E>();
+        let chunk = (bytes / (TASKS * threads())).clamp(*CHUNK.start(), *CHUNK.end());
         for (weights, rows) in groups {
             let few = rows.len() <= FEW;
             let prepared = if few { few::filled(rows.len()) } else { many::filled::<S>(rows.len()) } * units;
             let tiles = if few { 1 } else { rows.len().div_ceil(S::ROWS) };
             let outputs = if few {
-                (CHUNK / (k * size_of::<E>()).max(1)).next_multiple_of(S::LANES).max(S::LANES)
+                (chunk / (k * size_of::<E>()).max(1)).next_multiple_of(S::LANES).max(S::LANES)
             } else {
                 weights.panel::<S>()
             };

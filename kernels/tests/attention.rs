@@ -4,24 +4,33 @@ mod common;
 
 use common::{bits, config, cpus, random, with_threads};
 use proptest::prelude::*;
-use seekvl_kernels::{Attention, Cpu, KEYS, Mask, Rows, attention, attention_bf16, round_rows};
+use seekvl_kernels::{Attention, Cpu, GridBias, KEYS, Mask, Rows, attention, attention_bf16, round_rows};
 
 /// Queries, keys and values of a case, each with a gap between its rows.
 struct Case {
-    a: Attention,
+    a: Attention<'static>,
     q: Vec<f32>,
     k: Vec<f32>,
     v: Vec<f32>,
     gap: usize,
+    /// Keys in a line of a grid, if they lie on one, and the bias of lines and of columns.
+    grid: Option<(usize, Vec<f32>, Vec<f32>)>,
 }
 
 impl Case {
-    fn new(a: Attention, gap: usize, seed: u64) -> Self {
+    fn new(a: Attention<'static>, gap: usize, seed: u64) -> Self {
         let rows = |seed, count: usize, width: usize| random(seed, count * (width + gap));
         let q = rows(seed, a.queries, a.heads * a.key_dim);
         let k = rows(seed ^ 1, a.keys, a.kv_heads * a.key_dim);
         let v = rows(seed ^ 2, a.keys, a.kv_heads * a.value_dim);
-        Self { a, q, k, v, gap }
+        Self { a, q, k, v, gap, grid: None }
+    }
+
+    /// With keys on a grid.
+    fn on_grid(self, across: usize, seed: u64) -> Self {
+        let numbers = self.a.queries * self.a.heads;
+        let lines = random(seed ^ 3, numbers * (self.a.keys / across));
+        Self { grid: Some((across, lines, random(seed ^ 4, numbers * across))), ..self }
     }
 
     fn strides(&self) -> [usize; 3] {
@@ -37,7 +46,12 @@ impl Case {
             Mask::Causal { first } => Mask::Causal { first: first + queries.start },
             Mask::Window { first, size } => Mask::Window { first: first + queries.start, size },
         };
-        let a = Attention { queries: queries.len(), keys, mask, ..self.a };
+        let bias = self.grid.as_ref().map(|(across, lines, columns)| {
+            let part =
+                |all: &'_ [f32]| queries.start * all.len() / self.a.queries..queries.end * all.len() / self.a.queries;
+            GridBias { lines: &lines[part(lines)], columns: &columns[part(columns)], across: *across }
+        });
+        let a = Attention { queries: queries.len(), keys, mask, bias, ..self.a };
         let mut out = vec![f32::NAN; a.queries * a.heads * a.value_dim];
         let rows = |data, stride| Rows { data, stride };
         let q = rows(&self.q[queries.start * q..], q);
@@ -100,7 +114,12 @@ impl Case {
                 let q = &self.q[i * q_stride + h * a.key_dim..][..a.key_dim];
                 let score = |j: usize| {
                     let k = &self.k[j * k_stride + kv * a.key_dim..][..a.key_dim];
-                    f64::from(a.scale) * q.iter().zip(k).map(|(q, k)| f64::from(*q) * f64::from(*k)).sum::<f64>()
+                    let bias = self.grid.as_ref().map_or(0.0, |(across, lines, columns)| {
+                        let number = i * a.heads + h;
+                        f64::from(lines[number * (a.keys / across) + j / across])
+                            + f64::from(columns[number * across + j % across])
+                    });
+                    f64::from(a.scale) * q.iter().zip(k).map(|(q, k)| f64::from(*q) * f64::from(*k)).sum::<f64>() + bias
                 };
                 let scores: Vec<_> = seen.clone().map(score).collect();
                 let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -129,9 +148,26 @@ impl Case {
     }
 }
 
-fn shape(queries: usize, keys: usize, kv_heads: usize, group: usize, key_dim: usize, value_dim: usize) -> Attention {
+fn shape(
+    queries: usize,
+    keys: usize,
+    kv_heads: usize,
+    group: usize,
+    key_dim: usize,
+    value_dim: usize,
+) -> Attention<'static> {
     let scale = 1.0 / (key_dim as f32).sqrt();
-    Attention { queries, keys, heads: kv_heads * group, kv_heads, key_dim, value_dim, scale, mask: Mask::None }
+    Attention {
+        queries,
+        keys,
+        heads: kv_heads * group,
+        kv_heads,
+        key_dim,
+        value_dim,
+        scale,
+        mask: Mask::None,
+        bias: None,
+    }
 }
 
 prop_compose! {
@@ -144,7 +180,7 @@ prop_compose! {
         value_dim in 1usize..80,
         causal: bool,
         window in prop::option::of(1usize..200),
-    ) -> Attention {
+    ) -> Attention<'static> {
         let (queries, keys) = if cfg!(miri) { (queries % 5 + 1, keys % 20 + 1) } else { (queries, keys) };
         let a = shape(queries, keys, kv_heads, group, key_dim, value_dim);
         let first = keys.saturating_sub(queries);
@@ -163,6 +199,22 @@ proptest! {
     fn is_softmax_attention(a in shapes(), gap in 0usize..40, seed: u64) {
         for cpu in cpus() {
             Case::new(a, gap, seed).check(cpu);
+        }
+    }
+
+    #[test]
+    fn a_bias_is_added_to_the_scores(
+        a in shapes(), lines in 1usize..20, across in 1usize..20, cut in 0usize..70, seed: u64,
+    ) {
+        let (lines, across) = if cfg!(miri) { (lines % 3 + 1, across % 5 + 1) } else { (lines, across) };
+        let a = Attention { keys: lines * across, mask: Mask::None, ..a };
+        let case = Case::new(a, 2, seed).on_grid(across, seed);
+        for cpu in cpus() {
+            case.check(cpu);
+            let cut = cut % a.queries;
+            let mut parts = case.run(cpu, 0..cut, a.keys);
+            parts.extend(case.run(cpu, cut..a.queries, a.keys));
+            prop_assert_eq!(bits(&case.all(cpu)), bits(&parts));
         }
     }
 
@@ -218,6 +270,7 @@ fn parts_do_not_matter() {
                         k: case.k.clone(),
                         v: case.v.clone(),
                         gap: 0,
+                        grid: None,
                     };
                     assert_eq!(bits(&one.in_parts(cpu, rounded, 0)), bits(row), "query {i} of {a:?}");
                 }
@@ -332,4 +385,13 @@ fn lengths_must_fit() {
     let rows = |data| Rows { data, stride: 4 };
     let a = shape(1, 3, 1, 1, 4, 4);
     attention(Cpu::detect(), &a, rows(&[0.0; 4]), &[rows(&[0.0; 11])], &[rows(&[0.0; 12])], &mut [0.0; 4]);
+}
+
+#[test]
+#[should_panic(expected = "bias of")]
+fn a_bias_must_fit() {
+    let rows = |data| Rows { data, stride: 4 };
+    let bias = Some(GridBias { lines: &[0.0; 2], columns: &[0.0; 1], across: 2 });
+    let a = Attention { bias, ..shape(1, 4, 1, 1, 4, 4) };
+    attention(Cpu::detect(), &a, rows(&[0.0; 4]), &[rows(&[0.0; 16])], &[rows(&[0.0; 16])], &mut [0.0; 4]);
 }

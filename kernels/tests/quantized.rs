@@ -6,7 +6,7 @@ use common::{bits, config, cpus, random, with_threads};
 use proptest::prelude::*;
 use seekvl_kernels::quantized::blocks::{Block, Q4_0, Q4K, Q5K, Q6K, Q8_0, Quantize};
 use seekvl_kernels::quantized::{Format, Quantized, linear_quantized};
-use seekvl_kernels::{Cpu, Isa};
+use seekvl_kernels::{Activation, Cpu, Epilogue, Isa, gelu_erf, gelu_tanh};
 use std::ops::Range;
 
 fn portable() -> Cpu {
@@ -27,7 +27,7 @@ fn dequantize(w: &Quantized) -> Vec<f32> {
 
 fn run(cpu: Cpu, x: &[f32], w: &Quantized, outputs: Range<usize>, bias: Option<&[f32]>) -> Vec<f32> {
     let mut y = vec![f32::NAN; x.len() / w.cols() * outputs.len()];
-    linear_quantized(cpu, x, w, outputs, bias, &mut y);
+    linear_quantized(cpu, x, w, outputs, Epilogue { bias, ..Epilogue::default() }, &mut y);
     y
 }
 
@@ -280,16 +280,48 @@ fn error_of_normal_activations() {
 }
 
 #[test]
+fn what_follows_is_fused() {
+    let (k, n) = (70, 37);
+    for (format, m) in Format::ALL.into_iter().flat_map(|format| [(format, 1), (format, 3), (format, 60)]) {
+        let w = quantize(format, &random(2, n * k), n, k);
+        let (x, bias, residual) = (random(3, m * k), random(4, 20), random(5, m * 20));
+        for cpu in cpus() {
+            let sums = run(cpu, &x, &w, 9..29, Some(&bias));
+            for activation in [None, Some(Activation::GeluTanh), Some(Activation::Gelu)] {
+                let mut apart = sums.clone();
+                match activation {
+                    None => {}
+                    Some(Activation::GeluTanh) => gelu_tanh(cpu, &mut apart),
+                    Some(Activation::Gelu) => gelu_erf(cpu, &mut apart),
+                }
+                apart.iter_mut().zip(&residual).for_each(|(y, residual)| *y += residual);
+                let mut fused = vec![f32::NAN; m * 20];
+                let then = Epilogue { bias: Some(&bias), activation, residual: Some(&residual) };
+                linear_quantized(cpu, &x, &w, 9..29, then, &mut fused);
+                assert_eq!(fused, apart, "{cpu:?} {format:?} {m} {activation:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn without_inputs_or_outputs() {
     for format in Format::ALL {
         for cpu in cpus() {
             let w = quantize(format, &[], 3, 0);
-            let mut y = [f32::NAN; 6];
-            linear_quantized(cpu, &[], &w, 0..3, Some(&[1.0, 2.0, 3.0]), &mut y);
-            assert_eq!(y, [1., 2., 3., 1., 2., 3.]);
+            let (mut y, none) = ([f32::NAN; 6], Epilogue::default());
+            linear_quantized(
+                cpu,
+                &[],
+                &w,
+                0..3,
+                Epilogue { bias: Some(&[1.0, 2.0, 3.0]), residual: Some(&[0.0, 0.0, 1.0, 0.0, 0.0, 0.0]), ..none },
+                &mut y,
+            );
+            assert_eq!(y, [1., 2., 4., 1., 2., 3.]);
             let w = quantize(format, &random(1, 3 * 40), 3, 40);
-            linear_quantized(cpu, &random(1, 40), &w, 2..2, None, &mut []);
-            linear_quantized(cpu, &[], &w, 0..3, None, &mut []);
+            linear_quantized(cpu, &random(1, 40), &w, 2..2, none, &mut []);
+            linear_quantized(cpu, &[], &w, 0..3, none, &mut []);
         }
     }
 }
@@ -298,12 +330,12 @@ fn without_inputs_or_outputs() {
 #[should_panic(expected = "inputs")]
 fn lengths_must_fit() {
     let w = quantize(Format::Q8_0, &[0.0; 6], 2, 3);
-    linear_quantized(Cpu::detect(), &[0.0; 5], &w, 0..2, None, &mut [0.0; 4]);
+    linear_quantized(Cpu::detect(), &[0.0; 5], &w, 0..2, Epilogue::default(), &mut [0.0; 4]);
 }
 
 #[test]
 #[should_panic(expected = "outputs 1..3 of 2")]
 fn outputs_must_exist() {
     let w = quantize(Format::Q8_0, &[0.0; 6], 2, 3);
-    linear_quantized(Cpu::detect(), &[0.0; 3], &w, 1..3, None, &mut [0.0; 2]);
+    linear_quantized(Cpu::detect(), &[0.0; 3], &w, 1..3, Epilogue::default(), &mut [0.0; 2]);
 }

@@ -7,7 +7,9 @@ mod gguf;
 use common::{bits, config, random};
 use half::f16;
 use proptest::prelude::*;
+use seekvl_kernels::Cpu;
 use seekvl_kernels::quantized::blocks::*;
+use seekvl_kernels::quantized::{Format, Quantized};
 
 fn dequantized<B: Block>(bytes: &[u8]) -> Vec<f32> {
     let mut values = vec![f32::NAN; B::VALUES];
@@ -26,6 +28,8 @@ fn numbers_are_those_of_gguf() {
     }
     check::<Q8_0>(&[0], &gguf::Q8_0_NUMBERS);
     check::<Q4_0>(&[0], &gguf::Q4_0_NUMBERS);
+    check::<Q5_0>(&[0], &gguf::Q5_0_NUMBERS);
+    check::<Q5_1>(&[0, 2], &gguf::Q5_1_NUMBERS);
     check::<Q4K>(&[0, 2], &gguf::Q4_K_NUMBERS);
     check::<Q5K>(&[0, 2], &gguf::Q5_K_NUMBERS);
     check::<Q6K>(&[208], &gguf::Q6_K_NUMBERS);
@@ -42,6 +46,41 @@ fn rounded_bytes_are_those_of_gguf() {
     }
     check::<Q8_0>(&gguf::Q8_0_BYTES);
     check::<Q4_0>(&gguf::Q4_0_BYTES);
+    check::<Q5_0>(&gguf::Q5_0_BYTES);
+    check::<Q5_1>(&gguf::Q5_1_BYTES);
+}
+
+/// Rows of blocks are the blocks one by one, and those that [`Quantized`] packs.
+#[test]
+fn rows_are_their_blocks() {
+    let (rows, cols) = (19, 512);
+    let x = random(3, rows * cols);
+    let kinds = Format::ALL.map(BlockKind::Packed).into_iter().chain([BlockKind::Q5_0, BlockKind::Q5_1]);
+    for kind in kinds {
+        let mut bytes = vec![0; rows * kind.row_bytes(cols).expect("whole blocks")];
+        let fill = |row: usize, values: &mut [f32]| values.copy_from_slice(&x[row * cols..][..cols]);
+        quantize_rows(Cpu::detect(), kind, cols, fill, &mut bytes);
+        let mut numbers = vec![f32::NAN; rows * cols];
+        kind.dequantize(&bytes, &mut numbers);
+        let (format, bytes) = match kind {
+            BlockKind::Packed(format) => (format, bytes),
+            _ => match kind.as_q8_0(&bytes) {
+                Some(wide) => (Format::Q8_0, wide),
+                None => continue,
+            },
+        };
+        let packed = Quantized::from_blocks(format, rows, cols, &bytes).expect("whole blocks");
+        let quantized = Quantized::quantize(Cpu::detect(), format, rows, cols, fill);
+        for (row, numbers) in numbers.chunks(cols).enumerate() {
+            let mut values = vec![f32::NAN; cols];
+            packed.dequantize_row(row, &mut values);
+            assert_eq!(bits(&values), bits(numbers), "{kind:?}");
+            quantized.dequantize_row(row, &mut values);
+            assert!(kind == BlockKind::Q5_0 || bits(&values) == bits(numbers), "{kind:?}");
+        }
+    }
+    assert_eq!(BlockKind::Packed(Format::Q4K).row_bytes(128), None);
+    assert_eq!(BlockKind::Packed(Format::Q8_0).row_bytes(usize::MAX - 31), None);
 }
 
 /// Weight `i` of a block by the format's definition, with shifts of the whole block as one number.
@@ -154,6 +193,8 @@ fn rounding_is_good() {
     let all = [
         ("Q8_0", rounded::<Q8_0>(&x).1, 0.0056),
         ("Q4_0", rounded::<Q4_0>(&x).1, 0.095),
+        ("Q5_0", rounded::<Q5_0>(&x).1, 0.047),
+        ("Q5_1", rounded::<Q5_1>(&x).1, 1.01 * spanned(32, 31.0)),
         ("Q4_K", rounded::<Q4K>(&x).1, 0.95 * spanned(32, 15.0)),
         ("Q5_K", rounded::<Q5K>(&x).1, 0.98 * spanned(32, 31.0)),
         ("Q6_K", rounded::<Q6K>(&x).1, 1.12 * spanned(16, 63.0)),
@@ -191,6 +232,8 @@ fn extremes_stay_what_they_are() {
     }
     check::<Q8_0>();
     check::<Q4_0>();
+    check::<Q5_0>();
+    // Q5_1's minimum is no code times a scale, and -128000 no f16.
     check::<Q4K>();
     check::<Q5K>();
     check::<Q6K>();

@@ -6,7 +6,7 @@ mod latent;
 use crate::{AttentionSpec, DecoderSpec, Result, Span};
 use grouped::Grouped;
 use latent::Latent;
-use seekvl_nn::{Angles, Loader, Mask, Tensor, round_rows};
+use seekvl_nn::{Angles, Arithmetic, Linear, Loader, Mask, Tensor, round_rows};
 
 /// Of either kind.
 pub(crate) struct Attention(Box<dyn Heads + Send + Sync>);
@@ -33,11 +33,22 @@ impl Attention {
         }))
     }
 
+    /// How products with its matrices are computed.
+    pub fn arithmetic(&self) -> Arithmetic {
+        self.0.arithmetic()
+    }
+
+    /// Bytes of the matrices that one token is multiplied by.
+    pub fn bytes_per_token(&self) -> usize {
+        self.0.bytes_per_token()
+    }
+
     /// `x`: `[rows, hidden]`, and so is the result. Projects all rows at once, then lets each span attend to its cache,
     /// which it appends to at `layer`.
     pub fn forward(&self, x: &Tensor, angles: &Angles, layer: usize, spans: &mut [Span<'_>]) -> Result<Tensor> {
         let (queries, mut rows) = self.0.project(x, angles)?;
-        if self.0.rounds() {
+        // As roughly as products with the weights round, or less.
+        if self.arithmetic() != Arithmetic::F32 {
             rows = round_rows(&rows)?;
         }
         let (mut values, mut start) = (Vec::new(), 0);
@@ -66,8 +77,11 @@ trait Heads {
     /// Queries `[rows, heads, key_dim]`, and what the cache keeps of each row, as in [`AttentionSpec::cache_row`].
     fn project(&self, x: &Tensor, angles: &Angles) -> Result<(Tensor, Tensor)>;
 
-    /// Whether the cache keeps rows rounded to `bf16`: where the weights are, whose products round them likewise.
-    fn rounds(&self) -> bool;
+    /// How products with the matrices that make the cached rows are computed.
+    fn arithmetic(&self) -> Arithmetic;
+
+    /// Bytes of the matrices that one token is multiplied by, in the absorbed form.
+    fn bytes_per_token(&self) -> usize;
 
     /// The values `[rows, heads, value_dim]` of the rows of some spans of one form.
     fn attend(&self, queries: &Tensor, form: LatentForm, spans: &[Cached]) -> Result<Tensor>;
@@ -87,6 +101,11 @@ struct Cached {
 /// A part of each block of cached rows, without a copy.
 fn parts(blocks: &[Tensor], dim: usize, start: usize, len: usize) -> Result<Vec<Tensor>> {
     Ok(blocks.iter().map(|block| block.narrow(dim, start, len)).collect::<Result<_, _>>()?)
+}
+
+/// Bytes of some matrices.
+fn bytes<const N: usize>(linears: [&Linear; N]) -> usize {
+    linears.map(|linear| linear.weight().bytes()).iter().sum()
 }
 
 /// The values of each span's rows by `attention`, which is given their queries, packed.

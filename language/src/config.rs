@@ -80,6 +80,9 @@ pub struct LanguageConfig {
     pub rope_scaling: Option<RopeScaling>,
     /// Both in one, as newer files have it; takes precedence.
     pub rope_parameters: Option<RopeScaling>,
+    /// Whether the two numbers of grouped attention that turn together are neighbours, as GGUF files of some models have them.
+    /// (Those of latent attention always are.)
+    pub rope_interleave: bool,
     /// Whether the attention projections have biases.
     pub attention_bias: bool,
     /// Whether the feed-forward layers have biases; none that is supported does.
@@ -129,6 +132,7 @@ impl Default for LanguageConfig {
             rope_theta: 10_000.0,
             rope_scaling: None,
             rope_parameters: None,
+            rope_interleave: false,
             attention_bias: false,
             mlp_bias: false,
             use_sliding_window: false,
@@ -162,7 +166,7 @@ impl TokenIds {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct RopeScaling {
-    /// The method: `yarn`, `llama3`, `linear` or `default`.
+    /// The method: `yarn`, `llama3`, `linear`, `factors` or `default`.
     pub rope_type: Option<String>,
     /// The same under its older name.
     #[serde(rename = "type")]
@@ -185,6 +189,8 @@ pub struct RopeScaling {
     pub low_freq_factor: Option<f64>,
     /// Llama 3: turns within the original context from which on a frequency is kept.
     pub high_freq_factor: Option<f64>,
+    /// `factors`: what each frequency is divided by. No `config.json` has them; GGUF files hold them as a tensor.
+    pub factors: Option<Vec<f32>>,
 }
 
 impl RopeScaling {

@@ -3,7 +3,7 @@
 use crate::attention::Attention;
 use crate::feed_forward::FeedForward;
 use crate::{Cache, DecoderSpec, Error, LatentForm, Probe, Result};
-use seekvl_nn::{Angles, DType, Embedding, Linear, Loader, RmsNorm, Rotary, Tensor};
+use seekvl_nn::{Angles, Arithmetic, DType, Embedding, Linear, Loader, RmsNorm, Rotary, Tensor};
 
 /// A language model's decoder, assembled from the parts that its [`DecoderSpec`] names. It is immutable: one serves many
 /// threads, each with its own [`Cache`]s.
@@ -56,6 +56,17 @@ impl Decoder {
     /// What it is made of.
     pub fn spec(&self) -> &DecoderSpec {
         &self.spec
+    }
+
+    /// Bytes of the matrices that are read for one token, the output layer's among them: what decoding is bounded by.
+    pub fn bytes_per_token(&self) -> usize {
+        let layer = |layer: &Layer| layer.attention.bytes_per_token() + layer.feed_forward.bytes_per_token();
+        self.layers.iter().map(layer).sum::<usize>() + self.output.weight().bytes()
+    }
+
+    /// The arithmetic of the layers' products, by the weights of the first.
+    pub fn arithmetic(&self) -> Arithmetic {
+        self.layers.first().map_or(self.output.weight().arithmetic(), |layer| layer.attention.arithmetic())
     }
 
     /// An empty cache for one sequence.

@@ -13,6 +13,7 @@ pub(crate) enum FeedForward {
 pub(crate) struct Sparse {
     router: Router,
     experts: Experts,
+    top_k: usize,
     shared: Option<GatedMlp>,
 }
 
@@ -22,6 +23,17 @@ impl FeedForward {
             FeedForwardSpec::Dense(inner) => Self::Dense(loader.gated_mlp(hidden, inner)?),
             FeedForwardSpec::Sparse(spec) => Self::Sparse(Sparse::load(loader, hidden, spec)?),
         })
+    }
+
+    /// Bytes of the weights that one token is multiplied by.
+    pub fn bytes_per_token(&self) -> usize {
+        match self {
+            Self::Dense(mlp) => mlp.bytes(),
+            Self::Sparse(sparse) => {
+                let shared = sparse.shared.as_ref().map_or(0, GatedMlp::bytes);
+                shared + sparse.top_k * sparse.experts.bytes_of_one()
+            }
+        }
     }
 
     /// `x`: `[rows, hidden]`, and so is the result.
@@ -42,6 +54,7 @@ impl Sparse {
         Ok(Self {
             router: Router::load(&loader.at("gate"), hidden, spec.router)?,
             experts: loader.at("experts").experts(spec.router.experts, hidden, spec.expert_size)?,
+            top_k: spec.router.top_k,
             shared: match spec.shared_size {
                 0 => None,
                 inner => Some(loader.at("shared_experts").gated_mlp(hidden, inner)?),

@@ -111,12 +111,33 @@ impl Tokenizer {
         Ok(self)
     }
 
+    /// Adds a special token where the vocabulary lacks it, as the originals' processors do with those that stand for images. A
+    /// new id continues the vocabulary, so compare [`vocab_size`](Self::vocab_size) with the model's.
+    ///
+    /// # Errors
+    /// If the tokenizer refuses it.
+    pub fn with_special_token(mut self, token: &str) -> Result<Self> {
+        if self.token_id(token).is_none() {
+            self.add_special(&[token])?;
+            self.vocab_size = vocab_size(&self.inner);
+        }
+        Ok(self)
+    }
+
     fn add_special(&mut self, tokens: &[&str]) -> Result<()> {
         let tokens = tokens.iter().map(|token| AddedToken::from(*token, true));
         self.inner
             .add_special_tokens(tokens)
             .map_err(|source| Error::TokenizerFile { file: "tokenizer.json", source })?;
         Ok(())
+    }
+
+    /// All of it in the form of `tokenizer.json`, the tokens that a configuration added included.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn to_json(&self) -> Result<String> {
+        self.inner.to_string(false).map_err(|source| Error::TokenizerFile { file: "tokenizer.json", source })
     }
 
     /// The ids of a text.

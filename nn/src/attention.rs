@@ -3,7 +3,8 @@
 use crate::{Error, Result, host};
 use candle_core::{D, DType, Device, Tensor, WithDType};
 use half::bf16;
-use seekvl_kernels::{Attention, Cpu, Rows};
+use seekvl_kernels::{Attention, Cpu, GridBias, Rows};
+use std::slice::from_ref;
 
 pub use seekvl_kernels::{KEYS, Mask};
 
@@ -16,15 +17,52 @@ pub use seekvl_kernels::{KEYS, Mask};
 /// `f32`, or `bf16` as [`round_rows`] makes them: then both products are of numbers in `bf16`.
 pub fn attention(q: &Tensor, k: &[Tensor], v: &[Tensor], scale: f32, mask: Mask) -> Result<Tensor> {
     if !q.device().is_cpu() {
-        return attention_device(q, &Tensor::cat(k, 0)?, &Tensor::cat(v, 0)?, scale, mask);
+        return attention_device(q, &Tensor::cat(k, 0)?, &Tensor::cat(v, 0)?, scale, mask, None);
     }
+    attention_cpu(q, k, v, scale, mask, None)
+}
+
+/// [`attention`] over keys on a grid, line after line, all of which every query sees. To the scaled score of query `q` of head
+/// `h` with the key of line `i` and column `j`, `lines[q, h, i] + columns[q, h, j]` is added; both are `[queries, heads, ..]`.
+pub fn attention_on_grid(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    scale: f32,
+    lines: &Tensor,
+    columns: &Tensor,
+) -> Result<Tensor> {
+    let ((queries, heads, down), across) = (lines.dims3()?, columns.dim(2)?);
+    let fits = q.dims()[..2] == [queries, heads] && columns.dims() == [queries, heads, across];
+    if !fits || k.dim(0)? != down * across || across == 0 {
+        let [q, k, v] = [q, k, v].map(|x| x.dims().to_vec());
+        return Err(Error::Attention { q, k, v });
+    }
+    if !q.device().is_cpu() {
+        return attention_device(q, k, v, scale, Mask::None, Some((lines, columns)));
+    }
+    host::with_slice(lines, |lines| {
+        host::with_slice(columns, |columns| {
+            attention_cpu(q, from_ref(k), from_ref(v), scale, Mask::None, Some(GridBias { lines, columns, across }))
+        })
+    })??
+}
+
+fn attention_cpu(
+    q: &Tensor,
+    k: &[Tensor],
+    v: &[Tensor],
+    scale: f32,
+    mask: Mask,
+    bias: Option<GridBias<'_>>,
+) -> Result<Tensor> {
     let (queries, heads, key_dim) = q.dims3()?;
     let ((keys, kv_heads, value_dim), k_dims) = (dims_of(v)?, dims_of(k)?);
     if k_dims != (keys, kv_heads, key_dim) || kv_heads == 0 || heads % kv_heads != 0 {
         let (k, v) = (vec![k_dims.0, k_dims.1, k_dims.2], vec![keys, kv_heads, value_dim]);
         return Err(Error::Attention { q: q.dims().to_vec(), k, v });
     }
-    let a = Attention { queries, keys, heads, kv_heads, key_dim, value_dim, scale, mask };
+    let a = Attention { queries, keys, heads, kv_heads, key_dim, value_dim, scale, mask, bias };
     let mut out = vec![0f32; queries * heads * value_dim];
     let cpu = Cpu::detect();
     with_rows(q, |q| match k.first().map(Tensor::dtype) {
@@ -59,7 +97,7 @@ fn dims_of(parts: &[Tensor]) -> Result<(usize, usize, usize)> {
 
 /// Runs `f` over the rows of a CPU tensor `[rows, heads, dim]`, copied only where its heads do not follow each other.
 fn with_rows<T: WithDType, R>(x: &Tensor, f: impl FnOnce(Rows<'_, T>) -> R) -> Result<R> {
-    with_parts(std::slice::from_ref(x), |parts| f(Rows { ..parts[0] }))
+    with_parts(from_ref(x), |parts| f(Rows { ..parts[0] }))
 }
 
 /// [`with_rows`] of several tensors.
@@ -78,7 +116,14 @@ fn with_parts<T: WithDType, R>(parts: &[Tensor], f: impl FnOnce(&[Rows<'_, T>]) 
     Ok(f(&rows.collect::<Result<Vec<_>>>()?))
 }
 
-fn attention_device(q: &Tensor, k: &Tensor, v: &Tensor, scale: f32, mask: Mask) -> Result<Tensor> {
+fn attention_device(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    scale: f32,
+    mask: Mask,
+    bias: Option<(&Tensor, &Tensor)>,
+) -> Result<Tensor> {
     let (queries, heads, _) = q.dims3()?;
     let (keys, kv_heads, _) = k.dims3()?;
     let group = heads / kv_heads;
@@ -102,6 +147,11 @@ fn attention_device(q: &Tensor, k: &Tensor, v: &Tensor, scale: f32, mask: Mask) 
             .collect();
         scores = scores.broadcast_add(&Tensor::from_vec(hidden, (1, queries, keys), q.device())?)?;
     }
+    if let Some((lines, columns)) = bias {
+        let by_head = |x: &Tensor, at: usize| x.to_dtype(DType::F32)?.transpose(0, 1)?.contiguous()?.unsqueeze(at);
+        let bias = by_head(lines, 3)?.broadcast_add(&by_head(columns, 2)?)?;
+        scores = (scores + bias.reshape((heads, queries, keys))?)?;
+    }
     let weights = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?)?.exp()?;
     let weights = weights.broadcast_div(&weights.sum_keepdim(D::Minus1)?)?.to_dtype(v.dtype())?;
     Ok(weights.matmul(&by_head(v)?)?.transpose(0, 1)?.contiguous()?)
@@ -110,7 +160,6 @@ fn attention_device(q: &Tensor, k: &Tensor, v: &Tensor, scale: f32, mask: Mask) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::slice::from_ref;
 
     #[test]
     fn both_paths_agree() -> Result<()> {
@@ -120,15 +169,28 @@ mod tests {
         let strided = |i: usize| -> Result<Tensor> { Ok(fused.reshape((9, 12, 6))?.narrow(1, i * 4, 4)?) };
         for mask in [Mask::None, Mask::Causal { first: 0 }, Mask::Window { first: 0, size: 4 }] {
             let a = attention(&strided(0)?, &[strided(1)?], &[strided(2)?], 0.4, mask)?;
-            let b = attention_device(&part(0)?, &part(1)?, &part(2)?, 0.4, mask)?;
+            let b = attention_device(&part(0)?, &part(1)?, &part(2)?, 0.4, mask, None)?;
             assert!((a - b)?.abs()?.max_all()?.to_scalar::<f32>()? < 1e-5);
         }
         let q = Tensor::randn(0f32, 1f32, (3, 4, 6), cpu)?;
         let (k, v) = (Tensor::randn(0f32, 1f32, (8, 2, 6), cpu)?, Tensor::randn(0f32, 1f32, (8, 2, 5), cpu)?);
         let mask = Mask::Causal { first: 5 };
         let difference =
-            (attention(&q, from_ref(&k), from_ref(&v), 0.5, mask)? - attention_device(&q, &k, &v, 0.5, mask)?)?;
+            (attention(&q, from_ref(&k), from_ref(&v), 0.5, mask)? - attention_device(&q, &k, &v, 0.5, mask, None)?)?;
         assert!(difference.abs()?.max_all()?.to_scalar::<f32>()? < 1e-5);
+        Ok(())
+    }
+
+    #[test]
+    fn both_paths_agree_on_a_grid() -> Result<()> {
+        let x = |rows: usize, dim: usize| Tensor::randn(0f32, 1f32, (rows, 2, dim), &Device::Cpu);
+        let (q, k, v, lines, columns) = (x(5, 6)?, x(12, 6)?, x(12, 6)?, x(5, 3)?, x(5, 4)?);
+        let a = attention_on_grid(&q, &k, &v, 0.4, &lines, &columns)?;
+        let b = attention_device(&q, &k, &v, 0.4, Mask::None, Some((&lines, &columns)))?;
+        assert!((&a - b)?.abs()?.max_all()?.to_scalar::<f32>()? < 1e-5);
+        let plain = attention(&q, from_ref(&k), from_ref(&v), 0.4, Mask::None)?;
+        assert!((a - plain)?.abs()?.max_all()?.to_scalar::<f32>()? > 1e-2);
+        assert!(matches!(attention_on_grid(&q, &k, &v, 0.4, &lines, &lines), Err(Error::Attention { .. })));
         Ok(())
     }
 

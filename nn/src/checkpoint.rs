@@ -1,14 +1,13 @@
-//! Safetensors files, mapped into memory.
+//! Files of weights, mapped into memory: safetensors, or GGUF.
 
-use crate::{Error, Result};
-use memmap2::Mmap;
-use safetensors::{Dtype, SafeTensorError, SafeTensors};
+use crate::gguf::{Gguf, GgufTensor};
+use crate::mapped::{Aligned, Mapped};
+use crate::{Error, Result, StoredDtype};
+use safetensors::{SafeTensorError, SafeTensors};
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Bytes that stay where they are: a map of a file, or a buffer.
 pub(crate) type Bytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
@@ -22,15 +21,15 @@ pub struct Checkpoint {
 struct Shard {
     path: PathBuf,
     bytes: Bytes,
-    /// What `bytes` is, where it is a map, and the file.
-    map: Option<(Arc<Mmap>, Mutex<File>)>,
+    /// What `bytes` is, where it is a map.
+    map: Option<Arc<Mapped>>,
 }
 
 /// What a file says of one tensor.
 #[derive(Clone, Debug)]
 pub struct StoredTensor {
     /// Type of its elements.
-    pub dtype: Dtype,
+    pub dtype: StoredDtype,
     /// Row-major shape.
     pub shape: Vec<usize>,
     shard: usize,
@@ -49,6 +48,17 @@ impl StoredTensor {
     }
 }
 
+/// What a tensor of a GGUF file is to a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A tensor of this name and shape; the shape has as many elements.
+    One(String, Vec<usize>),
+    /// Tensors of these names, as many as its first side, in one.
+    Stacked(Vec<String>),
+    /// Not a weight.
+    None,
+}
+
 impl Checkpoint {
     /// Maps the given safetensors files.
     ///
@@ -57,9 +67,8 @@ impl Checkpoint {
     pub fn open(paths: &[PathBuf]) -> Result<Self> {
         let mut checkpoint = Self { shards: Vec::new(), tensors: BTreeMap::new() };
         for path in paths {
-            let (map, file) = map(path)?;
-            let map = Arc::new(map);
-            checkpoint.add(path, map.clone(), Some((map, Mutex::new(file))))?;
+            let map = Arc::new(Mapped::open(path)?);
+            checkpoint.add(path, map.clone(), Some(map))?;
         }
         Ok(checkpoint)
     }
@@ -74,7 +83,37 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
-    fn add(&mut self, path: &Path, bytes: Bytes, map: Option<(Arc<Mmap>, Mutex<File>)>) -> Result<()> {
+    /// The tensors of GGUF files, by the names and shapes that `role` gives them. A role that does not fit its tensor is
+    /// ignored: the tensor keeps its own name.
+    ///
+    /// # Errors
+    /// [`Error::Duplicate`].
+    pub fn from_gguf(files: &[Gguf], role: impl Fn(&GgufTensor) -> Role) -> Result<Self> {
+        let mut checkpoint = Self { shards: Vec::new(), tensors: BTreeMap::new() };
+        for file in files {
+            for tensor in file.tensors() {
+                for (name, shape, range) in parts(tensor, role(tensor)) {
+                    let stored = StoredTensor { dtype: tensor.dtype, shape, shard: checkpoint.shards.len(), range };
+                    checkpoint.insert(name, stored, file.path())?;
+                }
+            }
+            let Gguf { bytes, map, .. } = file;
+            checkpoint.shards.push(Shard { path: file.path().into(), bytes: bytes.clone(), map: map.clone() });
+        }
+        Ok(checkpoint)
+    }
+
+    fn insert(&mut self, name: String, tensor: StoredTensor, path: &Path) -> Result<()> {
+        match self.tensors.insert(name.clone(), tensor) {
+            None => Ok(()),
+            Some(other) => {
+                let first = self.shards.get(other.shard).map_or(path, |shard| &shard.path).into();
+                Err(Error::Duplicate { name, first, second: path.into() })
+            }
+        }
+    }
+
+    fn add(&mut self, path: &Path, bytes: Bytes, map: Option<Arc<Mapped>>) -> Result<()> {
         let data: &[u8] = (*bytes).as_ref();
         let (header, metadata) = SafeTensors::read_metadata(data).map_err(|source| Error::Format {
             path: path.into(),
@@ -84,16 +123,9 @@ impl Checkpoint {
         let base = header + size_of::<u64>();
         for (name, info) in metadata.tensors() {
             let (start, end) = info.data_offsets;
-            let tensor = StoredTensor {
-                dtype: info.dtype,
-                shape: info.shape.clone(),
-                shard: self.shards.len(),
-                range: base + start..base + end,
-            };
-            if let Some(other) = self.tensors.insert(name.clone(), tensor) {
-                let first = self.shards.get(other.shard).map_or(path, |shard| &shard.path).into();
-                return Err(Error::Duplicate { name, first, second: path.into() });
-            }
+            let range = base + start..base + end;
+            let (dtype, shape, shard) = (info.dtype.into(), info.shape.clone(), self.shards.len());
+            self.insert(name, StoredTensor { dtype, shape, shard, range }, path)?;
         }
         self.shards.push(Shard { path: path.into(), bytes, map });
         Ok(())
@@ -129,47 +161,45 @@ impl Checkpoint {
 
     /// Gives back the pages that reading a mapped tensor has taken. Should it be read again, they come again.
     pub(crate) fn release(&self, tensor: &StoredTensor) {
-        if let Some((map, _)) = &self.shards[tensor.shard].map {
-            release(map, &tensor.range);
+        if let Some(map) = &self.shards[tensor.shard].map {
+            map.release(&tensor.range);
         }
     }
 
-    /// Reads a tensor's bytes, past the map: no pages of it are taken.
+    /// As [`Checkpoint::data`], but a copy of the bytes, aligned for all types and read past the map: no pages of it are taken.
     ///
     /// # Errors
     /// If the file cannot be read any more.
-    pub(crate) fn read(&self, tensor: &StoredTensor, into: &mut [u8]) -> Result<()> {
+    pub(crate) fn read(&self, tensor: &StoredTensor) -> Result<(Bytes, Range<usize>)> {
         let shard = &self.shards[tensor.shard];
-        let Some((_, file)) = &shard.map else {
-            into.copy_from_slice(&(*shard.bytes).as_ref()[tensor.range.clone()]);
-            return Ok(());
-        };
-        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-        let read = file.seek(SeekFrom::Start(tensor.range.start as u64)).and_then(|_| file.read_exact(into));
-        read.map_err(|source| Error::Open { path: shard.path.clone(), source })
+        let mut copy = Aligned::zeros(tensor.bytes());
+        match &shard.map {
+            Some(map) => map
+                .read(tensor.range.start, copy.bytes())
+                .map_err(|source| Error::Open { path: shard.path.clone(), source })?,
+            None => copy.bytes().copy_from_slice(&(*shard.bytes).as_ref()[tensor.range.clone()]),
+        }
+        Ok((Arc::new(copy), 0..tensor.bytes()))
     }
 }
 
-#[cfg(unix)]
-#[expect(unsafe_code, reason = "what happens to pages that are given back depends on the kind of map")]
-fn release(map: &Mmap, range: &Range<usize>) {
-    // SAFETY: the map is of a file and never written to, so what its pages hold is read from the file again.
-    // That the advice is not taken does no harm.
-    let _ = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, range.start, range.len()) };
-}
-
-#[cfg(not(unix))]
-fn release(_: &Mmap, _: &Range<usize>) {}
-
-#[expect(unsafe_code, reason = "mapping a file cannot be safe")]
-fn map(path: &Path) -> Result<(Mmap, File)> {
-    let open = |source| Error::Open { path: path.into(), source };
-    let file = File::open(path).map_err(open)?;
-    // SAFETY: the map is read-only and private to this process. Should another process change or cut the file while it
-    // is mapped, reads see the change or raise a bus error; a checkpoint is not written to while a model runs from it,
-    // which the documentation of `Model` asks of the user.
-    let map = unsafe { Mmap::map(&file) }.map_err(open)?;
-    Ok((map, file))
+/// A tensor of a GGUF file by its role: names, shapes and places.
+fn parts(tensor: &GgufTensor, role: Role) -> Vec<(String, Vec<usize>, Range<usize>)> {
+    let GgufTensor { name, shape, range, .. } = tensor;
+    let count = |shape: &[usize]| shape.iter().try_fold(1usize, |count, side| count.checked_mul(*side));
+    match role {
+        Role::None => Vec::new(),
+        Role::One(name, other) if count(&other) == count(shape) => vec![(name, other, range.clone())],
+        Role::Stacked(names) if shape.len() > 2 && names.len() == shape[0] => {
+            let bytes = range.len() / names.len();
+            let part = |(index, name)| {
+                let start = range.start + index * bytes;
+                (name, shape[1..].to_vec(), start..start + bytes)
+            };
+            names.into_iter().enumerate().map(part).collect()
+        }
+        Role::One(..) | Role::Stacked(_) => vec![(name.clone(), shape.clone(), range.clone())],
+    }
 }
 
 fn explain(error: &SafeTensorError) -> &'static str {

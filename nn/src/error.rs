@@ -1,7 +1,7 @@
 //! What can go wrong.
 
-use crate::Quantization;
-use safetensors::{Dtype, SafeTensorError};
+use crate::StoredDtype;
+use safetensors::SafeTensorError;
 use std::path::PathBuf;
 
 /// Every failure of this crate.
@@ -25,6 +25,14 @@ pub enum Error {
         reason: String,
         /// What the parser says.
         source: SafeTensorError,
+    },
+    /// A file is not valid GGUF: a lying header, or cut short; or it has what is not read.
+    #[error("{} is not a GGUF file that can be read: {reason}", path.display())]
+    Gguf {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, in plain words.
+        reason: String,
     },
     /// Two files hold a tensor of one name.
     #[error("tensor {name} is in {} and again in {}", first.display(), second.display())]
@@ -57,14 +65,14 @@ pub enum Error {
         found: Vec<usize>,
     },
     /// A tensor is of a type that cannot be read.
-    #[error("tensor {name} in {} is of type {dtype:?}; F32, F16 and BF16 are read", path.display())]
+    #[error("tensor {name} in {} is of type {dtype}; F32, F16 and BF16 are read", path.display())]
     UnsupportedType {
         /// The tensor.
         name: String,
         /// Its file.
         path: PathBuf,
         /// Its type.
-        dtype: Dtype,
+        dtype: StoredDtype,
     },
     /// Tensors that the model has no use for.
     #[error("{} holds {count} tensors that the model does not know, first {}", path.display(), names.join(", "))]
@@ -91,8 +99,8 @@ pub enum Error {
     #[error("experts can stay on disk on a CPU only")]
     ExpertsOnDevice,
     /// Quantised weights were asked for elsewhere than on a CPU.
-    #[error("weights can be quantised to {0} on a CPU only")]
-    QuantizedOnDevice(Quantization),
+    #[error("weights can be quantised on a CPU only")]
+    QuantizedOnDevice,
     /// An id outside a table.
     #[error("id {id} is outside the table of {rows} rows")]
     Id {

@@ -66,6 +66,13 @@ pub(crate) struct StoredLayer {
     pub experts: Vec<Stored>,
 }
 
+impl StoredLayer {
+    /// Bytes that the largest takes in memory.
+    pub fn bytes_of_one(&self) -> u64 {
+        self.experts.iter().map(|expert| expert.bytes).max().unwrap_or(0)
+    }
+}
+
 impl ExpertStore {
     /// With nothing in it yet.
     pub fn new(budget: u64) -> Self {
@@ -87,13 +94,14 @@ impl ExpertStore {
     /// # Errors
     /// [`Error::ExpertBudget`] if there is one that the budget has no room for.
     pub(crate) fn add(&self, hidden: usize, inner: usize, experts: Vec<Stored>) -> Result<StoredLayer> {
-        let needed = experts.iter().map(|expert| expert.bytes).max().unwrap_or(0);
+        let mut state = self.lock();
+        let layer = StoredLayer { layer: state.layers, hidden, inner, experts };
+        let needed = layer.bytes_of_one();
         if needed > self.budget {
             return Err(Error::ExpertBudget { budget: self.budget, needed });
         }
-        let mut state = self.lock();
         state.layers += 1;
-        Ok(StoredLayer { layer: state.layers - 1, hidden, inner, experts })
+        Ok(layer)
     }
 
     /// Runs `f` over the experts of `layer` that `wanted` names, together with what it says of them, as many at a time as

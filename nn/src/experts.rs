@@ -61,6 +61,14 @@ impl Experts {
         Self { place: Place::Stored(store, layer) }
     }
 
+    /// Bytes of the weights of one, the largest.
+    pub fn bytes_of_one(&self) -> usize {
+        match &self.place {
+            Place::Held(layers) => layers.iter().map(GatedMlp::bytes).max().unwrap_or(0),
+            Place::Stored(_, layer) => layer.bytes_of_one() as usize,
+        }
+    }
+
     /// `y[i] = Σ_j weights[i, j] · expert[ids[i, j]](x[i])` for `x` and the result `[rows, hidden]`, and `ids` and `weights`
     /// `[rows, top_k]`. Each expert runs once, over all the rows sent to it. A row's experts are summed in ascending order, so
     /// that its result does not depend on the other rows, nor on which experts are in memory.

@@ -2,7 +2,7 @@
 
 use crate::{Activation, Result, Weight, host};
 use candle_core::Tensor;
-use seekvl_kernels::{Cpu, Epilogue, Matrix};
+use seekvl_kernels::Epilogue;
 
 /// `x · weightᵀ + bias`.
 #[derive(Clone)]
@@ -29,8 +29,13 @@ impl Linear {
         activation: Option<Activation>,
         residual: Option<&Tensor>,
     ) -> Result<Tensor> {
-        if let Some(matrix) = self.weight.matrix() {
-            return self.forward_fused(x, matrix, activation, residual);
+        if self.weight.tensor().is_none() {
+            return host::with_slice_of(self.bias.as_ref(), |bias| {
+                host::with_slice_of(residual, |residual| {
+                    let then = Epilogue { bias, activation: activation.map(Into::into), residual };
+                    host::map_rows(x, self.weight.rows(), |x, y| self.weight.multiply(x, then, y))
+                })
+            })??;
         }
         let mut y = self.forward(x)?;
         if let Some(activation) = activation {
@@ -40,21 +45,6 @@ impl Linear {
             Some(residual) => (residual + y)?,
             None => y,
         })
-    }
-
-    fn forward_fused(
-        &self,
-        x: &Tensor,
-        matrix: Matrix<'_>,
-        activation: Option<Activation>,
-        residual: Option<&Tensor>,
-    ) -> Result<Tensor> {
-        host::with_slice_of(self.bias.as_ref(), |bias| {
-            host::with_slice_of(residual, |residual| {
-                let then = Epilogue { bias, activation: activation.map(Into::into), residual };
-                host::map_rows(x, matrix.rows(), |x, y| seekvl_kernels::linear_then(Cpu::detect(), x, matrix, then, y))
-            })
-        })??
     }
 
     /// The weight `[outputs, inputs]`.

@@ -3,23 +3,25 @@
 mod gated;
 
 use crate::fp8::BlockSize;
+use crate::rows::Elements;
 use crate::weight::Data;
 use crate::{
-    Checkpoint, Embedding, Error, ExpertStore, LayerNorm, Linear, Quantization, Result, RmsNorm, StoredTensor, Weight,
+    Checkpoint, Embedding, Error, ExpertStore, LayerNorm, Linear, Quantization, Renaming, Result, RmsNorm, Rows,
+    StoredDtype, StoredTensor, Weight,
 };
 use candle_core::{DType, Device, Tensor};
-use half::{bf16, f16};
-use safetensors::Dtype;
+use half::bf16;
 use seekvl_kernels::Cpu;
+use seekvl_kernels::quantized::blocks::BlockKind;
 use seekvl_kernels::quantized::{Format, Quantized};
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The type that matrices are kept in. Norms, biases and routers are `f32` on a CPU whatever this says.
+/// The type that matrices are kept in; those that a file has quantised stay so on a CPU. Norms, biases and routers are `f32` on a CPU whatever this says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WeightType {
-    /// As the checkpoint has them; f16 becomes f32 on a CPU.
+    /// As the checkpoint has them; f16 becomes f32 on a CPU, and so do blocks that there are no products with.
     #[default]
     AsStored,
     /// 32-bit floats.
@@ -44,18 +46,42 @@ struct Shared {
     checkpoint: Arc<Checkpoint>,
     device: Device,
     weights: WeightType,
-    quantization: Option<Quantization>,
+    formats: Option<Formats>,
     /// Of matrices in 8 bits, where the checkpoint has some.
     fp8_blocks: Option<BlockSize>,
     experts: Option<Arc<ExpertStore>>,
+    names: &'static [Renaming],
     used: Mutex<BTreeSet<String>>,
 }
 
 /// What is added to the name of a matrix in 8 bits: the name of its scales.
 const SCALES: &str = "_scale_inv";
 
-/// Widens all elements of a tensor.
-type Widen = fn(&[u8], &mut [f32]);
+/// What a matrix is kept as on a CPU.
+#[derive(Clone, Copy)]
+enum Kept {
+    /// The blocks that the file has, in a format that has the same numbers.
+    Blocks(BlockKind, Format),
+    /// Rounded to a format.
+    Rounded(Format),
+    Bf16,
+    F32,
+}
+
+impl Kept {
+    /// Bytes that it takes, as [`Weight::bytes`]; none if they are beyond counting.
+    fn bytes(self, rows: usize, cols: usize) -> Option<usize> {
+        let all = |size: usize| rows.checked_mul(cols)?.checked_mul(size);
+        match self {
+            Self::Blocks(_, format) | Self::Rounded(format) => format.bytes(rows, cols),
+            Self::Bf16 => all(size_of::<bf16>()),
+            Self::F32 => all(size_of::<f32>()),
+        }
+    }
+}
+
+/// The format to round a matrix to, by its name and its inputs.
+type Formats = Arc<dyn Fn(&str, usize) -> Option<Format> + Send + Sync>;
 
 impl Loader {
     /// The root of a checkpoint's names.
@@ -66,29 +92,30 @@ impl Loader {
         if weights == WeightType::F16 && device.is_cpu() {
             return Err(Error::HalfOnCpu);
         }
-        let shared = Shared {
-            checkpoint,
-            device,
-            weights,
-            quantization: None,
-            fp8_blocks: None,
-            experts: None,
-            used: Mutex::default(),
-        };
+        let (formats, fp8_blocks, experts, names, used) = (None, None, None, &[][..], Mutex::default());
+        let shared = Shared { checkpoint, device, weights, formats, fp8_blocks, experts, names, used };
         Ok(Self { shared: Arc::new(shared), prefix: String::new(), reads: false })
     }
 
     /// The same place, but matrices are rounded as they are loaded, those that [`Quantization::format`] says; the others
-    /// are kept as without it. Matrices are rounded by a few rows at a time: no more memory is used than for the result,
-    /// and pages of the file that were read for it are given back.
+    /// are kept as without it, and so are those that the file has quantised. Matrices are rounded by a few rows at a time: no
+    /// more memory is used than for the result, and pages of the file that were read for it are given back.
     ///
     /// # Errors
     /// [`Error::QuantizedOnDevice`] if the tensors do not go to the CPU.
     pub fn quantized(self, quantization: Quantization) -> Result<Self> {
+        self.quantized_by(move |name, inputs| quantization.format(name, inputs))
+    }
+
+    /// As [`Loader::quantized`], but `format` says which matrix is rounded to what, by its name and its inputs.
+    ///
+    /// # Errors
+    /// As [`Loader::quantized`].
+    pub fn quantized_by(self, format: impl Fn(&str, usize) -> Option<Format> + Send + Sync + 'static) -> Result<Self> {
         if !self.device().is_cpu() {
-            return Err(Error::QuantizedOnDevice(quantization));
+            return Err(Error::QuantizedOnDevice);
         }
-        Ok(self.with(|shared| shared.quantization = Some(quantization)))
+        Ok(self.with(|shared| shared.formats = Some(Arc::new(format))))
     }
 
     /// The same place, where matrices `NAME` of type F8_E4M3 are read too: they have a scale for each block in
@@ -110,16 +137,24 @@ impl Loader {
         Ok(self.with(|shared| shared.experts = Some(store)))
     }
 
+    /// The same place in a checkpoint that has other names than those that are asked for. What errors and
+    /// [`Quantization::format`] are told are the checkpoint's.
+    #[must_use]
+    pub fn renamed(self, names: &'static [Renaming]) -> Self {
+        self.with(|shared| shared.names = names)
+    }
+
     /// The same place with other settings; what was used so far counts for it too.
     fn with(self, change: impl FnOnce(&mut Shared)) -> Self {
-        let Shared { checkpoint, device, weights, quantization, fp8_blocks, experts, used } = &*self.shared;
+        let Shared { checkpoint, device, weights, formats, fp8_blocks, experts, names, used } = &*self.shared;
         let mut shared = Shared {
             checkpoint: checkpoint.clone(),
             device: device.clone(),
             weights: *weights,
-            quantization: *quantization,
+            formats: formats.clone(),
             fp8_blocks: *fp8_blocks,
             experts: experts.clone(),
+            names,
             used: Mutex::new(used.lock().unwrap_or_else(PoisonError::into_inner).clone()),
         };
         change(&mut shared);
@@ -129,7 +164,7 @@ impl Loader {
     /// The place `part` below this one.
     #[must_use]
     pub fn at(&self, part: impl Display) -> Self {
-        Self { shared: self.shared.clone(), prefix: self.full_name(&part.to_string()), reads: self.reads }
+        Self { shared: self.shared.clone(), prefix: self.asked_name(&part.to_string()), reads: self.reads }
     }
 
     /// Where the tensors go.
@@ -139,7 +174,12 @@ impl Loader {
 
     /// Whether the checkpoint has a tensor of this name here.
     pub fn contains(&self, name: &str) -> bool {
-        self.shared.checkpoint.get(&self.full_name(name)).is_some()
+        self.shape(name).is_some()
+    }
+
+    /// The shape of a tensor, if the checkpoint has it here.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.shared.checkpoint.get(&self.full_name(name)).map(|stored| &stored.shape[..])
     }
 
     /// Ticks off all tensors whose names begin with `prefix` here: present in checkpoints, and of no use.
@@ -170,9 +210,9 @@ impl Loader {
     /// # Errors
     /// Missing, misshapen, or of a type that is not read.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
-        let (name, stored) = self.take(name, shape)?;
-        let tensor = Tensor::from_vec(self.widen(&name, &stored)?, shape, &Device::Cpu)?;
-        Ok(tensor.to_device(self.device())?.to_dtype(self.activations(&stored))?)
+        let (_, stored) = self.look_up(name, shape)?;
+        let tensor = Tensor::from_vec(self.rows(name, shape)?.all(), shape, &Device::Cpu)?;
+        Ok(tensor.to_device(self.device())?.to_dtype(self.on_device(self.shared.weights, &stored))?)
     }
 
     /// A matrix. `shape[0]` are its outputs, the product of the rest its inputs (a convolution over patches that do not
@@ -181,7 +221,11 @@ impl Loader {
     /// # Errors
     /// As [`Loader::tensor`].
     pub fn weight(&self, name: &str, shape: &[usize]) -> Result<Weight> {
-        self.weight_as(name, shape, self.shared.weights, self.shared.quantization)
+        if !self.device().is_cpu() {
+            return self.weight_on_device(name, shape, self.shared.weights);
+        }
+        let (full_name, stored) = self.look_up(name, shape)?;
+        self.weight_as(name, shape, self.kept(&full_name, &stored))
     }
 
     /// A matrix kept in `f32` whatever the others are.
@@ -189,109 +233,103 @@ impl Loader {
     /// # Errors
     /// As [`Loader::tensor`].
     pub fn weight_f32(&self, name: &str, shape: &[usize]) -> Result<Weight> {
-        self.weight_as(name, shape, WeightType::F32, None)
+        if !self.device().is_cpu() {
+            return self.weight_on_device(name, shape, WeightType::F32);
+        }
+        self.weight_as(name, shape, Kept::F32)
     }
 
-    fn weight_as(
-        &self,
-        name: &str,
-        shape: &[usize],
-        kept: WeightType,
-        quantization: Option<Quantization>,
-    ) -> Result<Weight> {
-        if let Some(blocks) = self.shared.fp8_blocks.filter(|_| self.is_fp8(name)) {
-            return self.weight_of_fp8(name, shape, kept, quantization, blocks);
+    fn weight_on_device(&self, name: &str, shape: &[usize], kept: WeightType) -> Result<Weight> {
+        let ((_, tensor), (rows, cols)) = (self.look_up(name, shape)?, matrix(shape));
+        let values = Tensor::from_vec(self.rows(name, shape)?.all(), (rows, cols), &Device::Cpu)?;
+        let values = values.to_dtype(self.on_device(kept, &tensor))?;
+        Ok(Weight::device(values.to_device(self.device())?, rows, cols))
+    }
+
+    /// What a matrix is kept as on a CPU.
+    fn kept(&self, full_name: &str, stored: &StoredTensor) -> Kept {
+        let inputs = matrix(&stored.shape).1;
+        // Convolutions stay as they are.
+        let formats = self.shared.formats.as_ref().filter(|_| stored.shape.len() == 2);
+        match (stored.dtype, self.shared.weights) {
+            (StoredDtype::Blocks(kind @ BlockKind::Packed(format)), _) => Kept::Blocks(kind, format),
+            (StoredDtype::Blocks(kind @ BlockKind::Q5_0), _) => Kept::Blocks(kind, Format::Q8_0),
+            (dtype, weights) => match (formats.and_then(|formats| formats(full_name, inputs)), weights, dtype) {
+                (Some(format), ..) => Kept::Rounded(format),
+                (_, WeightType::Bf16, _) => Kept::Bf16,
+                (_, WeightType::AsStored, StoredDtype::BF16 | StoredDtype::F8E4M3) => Kept::Bf16,
+                _ => Kept::F32,
+            },
         }
-        let (name, stored) = self.take(name, shape)?;
-        let (rows, cols) = (shape[0], shape[1..].iter().product());
-        if let Some(format) = quantization.and_then(|quantization| quantization.format(&name, cols)) {
-            return self.quantize(&name, &stored, format, (rows, cols));
-        }
-        if !self.device().is_cpu() {
-            let tensor = Tensor::from_vec(self.widen(&name, &stored)?, (rows, cols), &Device::Cpu)?;
-            let dtype = if kept == WeightType::F32 { DType::F32 } else { self.activations(&stored) };
-            return Ok(Weight::device(tensor.to_dtype(dtype)?.to_device(self.device())?, rows, cols));
-        }
-        let (bytes, range) = self.shared.checkpoint.data(&stored);
-        let aligned = |to: usize| (*bytes).as_ref()[range.clone()].as_ptr().addr().is_multiple_of(to);
-        let data = match (stored.dtype, kept) {
-            (Dtype::F32, WeightType::AsStored | WeightType::F32) if self.reads => Data::F32(self.read(&stored)?),
-            (Dtype::BF16, WeightType::AsStored | WeightType::Bf16) if self.reads => Data::Bf16(self.read(&stored)?),
-            (Dtype::F32, WeightType::AsStored | WeightType::F32) if aligned(4) => Data::MappedF32(bytes, range),
-            (Dtype::BF16, WeightType::AsStored | WeightType::Bf16) if aligned(2) => Data::MappedBf16(bytes, range),
-            (_, WeightType::Bf16) | (Dtype::BF16, WeightType::AsStored) => {
-                Data::Bf16(self.widen(&name, &stored)?.into_iter().map(bf16::from_f32).collect())
+    }
+
+    fn weight_as(&self, name: &str, shape: &[usize], kept: Kept) -> Result<Weight> {
+        let (stored, (rows, cols)) = (self.rows(name, shape)?, matrix(shape));
+        let fill = |row: usize, values: &mut [f32]| stored.read(row, values);
+        let quantized = match kept {
+            Kept::Blocks(kind, format) => {
+                let wide = kind.as_q8_0(stored.stored());
+                Quantized::from_blocks(format, rows, cols, wide.as_deref().unwrap_or(stored.stored()))
             }
-            _ => Data::F32(self.widen(&name, &stored)?.into()),
+            Kept::Rounded(format) => Some(Quantized::quantize(Cpu::detect(), format, rows, cols, fill)),
+            Kept::Bf16 | Kept::F32 => None,
         };
-        if self.reads {
-            self.shared.checkpoint.release(&stored);
+        if let Some(quantized) = quantized {
+            stored.release();
+            return Ok(Weight::quantized(quantized));
         }
+        let (bytes, range) = stored.place();
+        let aligned = |to: usize| stored.stored().as_ptr().addr().is_multiple_of(to);
+        let data = match (kept, stored.dtype()) {
+            (Kept::Bf16, StoredDtype::BF16) if aligned(2) => Data::FileBf16(bytes, range),
+            (Kept::F32, StoredDtype::F32) if aligned(4) => Data::FileF32(bytes, range),
+            (Kept::Bf16, _) => {
+                let (mut values, mut wide) = (Vec::with_capacity(rows * cols), vec![0.0; cols]);
+                for row in 0..rows {
+                    stored.read(row, &mut wide);
+                    values.extend(wide.iter().map(|&value| bf16::from_f32(value)));
+                }
+                stored.release();
+                Data::Bf16(values.into())
+            }
+            _ => {
+                let values = stored.all();
+                stored.release();
+                Data::F32(values.into())
+            }
+        };
         Ok(Weight::host(data, rows, cols))
     }
 
-    /// All elements of a tensor, as they are stored.
-    fn read<T: bytemuck::Pod>(&self, stored: &StoredTensor) -> Result<Arc<[T]>> {
-        let mut values: Arc<[T]> = std::iter::repeat_n(T::zeroed(), stored.elements()).collect();
-        if let Some(values) = Arc::get_mut(&mut values) {
-            self.shared.checkpoint.read(stored, bytemuck::cast_slice_mut(values))?;
-        }
-        Ok(values)
-    }
-
-    fn is_fp8(&self, name: &str) -> bool {
-        self.shared.checkpoint.get(&self.full_name(name)).is_some_and(|stored| stored.dtype == Dtype::F8_E4M3)
-    }
-
-    /// A matrix in 8 bits, made numbers row by row.
-    fn weight_of_fp8(
-        &self,
-        name: &str,
-        shape: &[usize],
-        kept: WeightType,
-        quantization: Option<Quantization>,
-        blocks: BlockSize,
-    ) -> Result<Weight> {
-        let (full_name, stored) = self.take_any(name, shape)?;
-        let (rows, cols) = (shape[0], shape[1..].iter().product::<usize>());
-        let (scales_name, scales) = self.take(&format!("{name}{SCALES}"), &blocks.scales(rows, cols))?;
-        let scales = self.widen(&scales_name, &scales)?;
-        let (bytes, range) = self.shared.checkpoint.data(&stored);
-        let bytes = &(*bytes).as_ref()[range];
-        let widen = |row: usize, values: &mut [f32]| {
-            blocks.dequantize_row(row, &bytes[row * cols..][..cols], &scales, values);
+    /// The rows of a tensor as numbers; a vector is one of one number each. It is ticked off.
+    ///
+    /// # Errors
+    /// As [`Loader::tensor`].
+    pub fn rows(&self, name: &str, shape: &[usize]) -> Result<Rows> {
+        let (full_name, stored) = self.look_up(name, shape)?;
+        let (rows, cols) = matrix(shape);
+        let unsupported = || Error::UnsupportedType {
+            name: full_name.clone(),
+            path: self.shared.checkpoint.path(&stored).into(),
+            dtype: stored.dtype,
         };
-        if let Some(format) = quantization.and_then(|quantization| quantization.format(&full_name, cols)) {
-            let weight = Quantized::quantize(Cpu::detect(), format, rows, cols, widen);
-            self.shared.checkpoint.release(&stored);
-            return Ok(Weight::quantized(weight));
-        }
-        let all = || {
-            let mut values = vec![0.0; rows * cols];
-            values.chunks_exact_mut(cols.max(1)).enumerate().for_each(|(row, values)| widen(row, values));
-            values
-        };
-        if !self.device().is_cpu() {
-            let dtype = match kept {
-                WeightType::F32 => DType::F32,
-                WeightType::F16 => DType::F16,
-                WeightType::AsStored | WeightType::Bf16 => DType::BF16,
-            };
-            let tensor = Tensor::from_vec(all(), (rows, cols), &Device::Cpu)?.to_dtype(dtype)?;
-            return Ok(Weight::device(tensor.to_device(self.device())?, rows, cols));
-        }
-        let data = if kept == WeightType::F32 {
-            Data::F32(all().into())
-        } else {
-            let (mut values, mut wide) = (Vec::with_capacity(rows * cols), vec![0.0; cols]);
-            for row in 0..rows {
-                widen(row, &mut wide);
-                values.extend(wide.iter().map(|&value| bf16::from_f32(value)));
+        let elements = match stored.dtype {
+            StoredDtype::F32 => Elements::F32,
+            StoredDtype::F16 => Elements::F16,
+            StoredDtype::BF16 => Elements::Bf16,
+            // Blocks lie along a row: they are whole where that is the file's last side.
+            StoredDtype::Blocks(kind) if kind.row_bytes(cols).is_some() => Elements::Blocks(kind),
+            StoredDtype::F8E4M3 => {
+                let blocks = self.shared.fp8_blocks.ok_or_else(unsupported)?;
+                let (name, shape) = (format!("{name}{SCALES}"), blocks.scales(rows, cols));
+                Elements::Fp8(blocks, self.rows(&name, &shape)?.all())
             }
-            Data::Bf16(values.into())
+            StoredDtype::Blocks(_) | StoredDtype::Other(_) => return Err(unsupported()),
         };
-        self.shared.checkpoint.release(&stored);
-        Ok(Weight::host(data, rows, cols))
+        self.used().insert(full_name);
+        let checkpoint = self.shared.checkpoint.clone();
+        let place = if self.reads { checkpoint.read(&stored)? } else { checkpoint.data(&stored) };
+        Ok(Rows::new(checkpoint, stored, place, (rows, cols), elements))
     }
 
     /// `NAME.weight` `[outputs, inputs]` and, where asked for, `NAME.bias` `[outputs]`.
@@ -329,25 +367,21 @@ impl Loader {
         Ok(LayerNorm::new(weight, self.tensor(&format!("{name}.bias"), &[width])?, eps))
     }
 
-    fn full_name(&self, name: &str) -> String {
+    fn asked_name(&self, name: &str) -> String {
         if self.prefix.is_empty() { name.into() } else { format!("{}.{name}", self.prefix) }
+    }
+
+    /// The name in the checkpoint.
+    fn full_name(&self, name: &str) -> String {
+        Renaming::apply(self.shared.names, &self.asked_name(name)).into_owned()
     }
 
     fn used(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
         self.shared.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A tensor of a type that [`Loader::widen`] reads.
-    fn take(&self, name: &str, shape: &[usize]) -> Result<(String, StoredTensor)> {
-        let (name, stored) = self.take_any(name, shape)?;
-        if !matches!(stored.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
-            let path = self.shared.checkpoint.path(&stored).into();
-            return Err(Error::UnsupportedType { path, dtype: stored.dtype, name });
-        }
-        Ok((name, stored))
-    }
-
-    fn take_any(&self, name: &str, shape: &[usize]) -> Result<(String, StoredTensor)> {
+    /// A tensor of this shape, and its full name.
+    fn look_up(&self, name: &str, shape: &[usize]) -> Result<(String, StoredTensor)> {
         let name = self.full_name(name);
         let checkpoint = &self.shared.checkpoint;
         let Some(stored) = checkpoint.get(&name) else {
@@ -357,58 +391,21 @@ impl Loader {
             let path = checkpoint.path(stored).into();
             return Err(Error::Shape { path, expected: shape.into(), found: stored.shape.clone(), name });
         }
-        self.used().insert(name.clone());
         Ok((name, stored.clone()))
     }
 
-    fn quantize(
-        &self,
-        name: &str,
-        stored: &StoredTensor,
-        format: Format,
-        (rows, cols): (usize, usize),
-    ) -> Result<Weight> {
-        let checkpoint = &self.shared.checkpoint;
-        let (bytes, range) = checkpoint.data(stored);
-        let bytes = &(*bytes).as_ref()[range];
-        let widen = self.widener(name, stored)?;
-        let row = bytes.len() / rows.max(1);
-        let weight = Quantized::quantize(Cpu::detect(), format, rows, cols, |index, values| {
-            widen(&bytes[index * row..][..row], values);
-        });
-        checkpoint.release(stored);
-        Ok(Weight::quantized(weight))
-    }
-
-    /// All elements as `f32`.
-    fn widen(&self, name: &str, stored: &StoredTensor) -> Result<Vec<f32>> {
-        let (bytes, range) = self.shared.checkpoint.data(stored);
-        let mut values = vec![0.0; stored.elements()];
-        self.widener(name, stored)?(&(*bytes).as_ref()[range], &mut values);
-        Ok(values)
-    }
-
-    /// What turns a tensor's bytes into `f32`.
-    fn widener(&self, name: &str, stored: &StoredTensor) -> Result<Widen> {
-        fn each<const N: usize>(bytes: &[u8], values: &mut [f32], widen: fn([u8; N]) -> f32) {
-            values.iter_mut().zip(bytes.as_chunks().0).for_each(|(value, bytes)| *value = widen(*bytes));
-        }
-        match stored.dtype {
-            Dtype::F32 => Ok(|bytes, values| each(bytes, values, f32::from_le_bytes)),
-            Dtype::F16 => Ok(|bytes, values| each(bytes, values, |pair| f16::from_le_bytes(pair).to_f32())),
-            Dtype::BF16 => Ok(|bytes, values| each(bytes, values, |pair| bf16::from_le_bytes(pair).to_f32())),
-            dtype => {
-                let path = self.shared.checkpoint.path(stored).into();
-                Err(Error::UnsupportedType { name: name.into(), path, dtype })
-            }
-        }
-    }
-
-    fn activations(&self, stored: &StoredTensor) -> DType {
-        match (self.device().is_cpu(), self.shared.weights, stored.dtype) {
-            (true, ..) | (_, WeightType::F32, _) | (_, WeightType::AsStored, Dtype::F32) => DType::F32,
-            (_, WeightType::Bf16, _) | (_, WeightType::AsStored, Dtype::BF16) => DType::BF16,
+    /// The type of a tensor where it goes.
+    fn on_device(&self, kept: WeightType, stored: &StoredTensor) -> DType {
+        match (self.device().is_cpu(), kept, stored.dtype) {
+            (true, ..) | (_, WeightType::F32, _) | (_, WeightType::AsStored, StoredDtype::F32) => DType::F32,
+            (_, WeightType::Bf16, _) => DType::BF16,
+            (_, WeightType::AsStored, StoredDtype::BF16 | StoredDtype::F8E4M3) => DType::BF16,
             (_, WeightType::F16 | WeightType::AsStored, _) => DType::F16,
         }
     }
+}
+
+/// Outputs, and inputs: all sides but the first.
+fn matrix(shape: &[usize]) -> (usize, usize) {
+    (shape[0], shape[1..].iter().product())
 }

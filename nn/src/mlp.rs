@@ -57,6 +57,11 @@ impl GatedMlp {
         self.down.forward_then(&self.inner(x)?, None, Some(residual))
     }
 
+    /// Bytes of the weights.
+    pub fn bytes(&self) -> usize {
+        [&self.gate, &self.up, &self.down].map(|linear| linear.weight().bytes()).into_iter().sum()
+    }
+
     /// Weights of gate and up, where a kernel takes both at once.
     pub(crate) fn pair(&self) -> Option<(Matrix<'_>, Matrix<'_>)> {
         let (gate, up) = (self.gate.weight().matrix()?, self.up.weight().matrix()?);

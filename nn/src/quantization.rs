@@ -29,7 +29,7 @@ impl Quantization {
     /// | --- | --- | --- | --- |
     /// | token embedding | stored | stored | stored |
     /// | up-projection of latent attention, `kv_b_proj` | stored | stored | stored |
-    /// | convolution over patches | stored | stored | stored |
+    /// | convolutions, over patches too | stored | stored | stored |
     /// | matrices of less than 32 inputs | stored | stored | stored |
     /// | vision tower and projector | Q8_0 | Q8_0 | Q8_0 |
     /// | output layer, `lm_head` | Q8_0 | Q6_K | Q6_K |
@@ -51,10 +51,12 @@ impl Quantization {
         let parts: Vec<&str> = path.split('.').collect();
         let has = |part: &str| parts.contains(&part);
         let layer = parts.windows(2).find_map(|pair| (pair[0] == "layers").then(|| pair[1].parse::<usize>().ok())?);
-        if inputs < FEWEST_INPUTS || has("embed_tokens") || has("kv_b_proj") || has("patch_embed") {
+        let has_any = |names: &[&str]| names.iter().any(|name| has(name));
+        if inputs < FEWEST_INPUTS || has_any(&["embed_tokens", "kv_b_proj", "patch_embed", "patch_embedding"]) {
             return None;
         }
-        if has("vision") || has("projector") {
+        // DeepSeek-VL's names begin with `vision_model`, `aligner` or, in Transformers, `model.` and one of these.
+        if parts.iter().any(|part| part.contains("vision")) || has_any(&["projector", "aligner"]) {
             return Some(Format::Q8_0);
         }
         let sensitive = has("v_proj")
@@ -117,6 +119,13 @@ mod tests {
             ("vision.patch_embed.proj.weight", [None; 3]),
             ("vision.blocks.2.mlp.fc2.weight", [Some(Q8_0); 3]),
             ("projector.layers.0.weight", [Some(Q8_0); 3]),
+            ("vision_model.vision_tower.blocks.2.mlp.fc2.weight", [Some(Q8_0); 3]),
+            ("model.vision_model.vision_model.encoder.layers.0.self_attn.v_proj.weight", [Some(Q8_0); 3]),
+            ("model.vision_model.vision_model.embeddings.patch_embedding.weight", [None; 3]),
+            ("model.high_res_vision_model.vision_encoder.layers.0.mlp.lin1.weight", [Some(Q8_0); 3]),
+            ("aligner.high_up_proj.weight", [Some(Q8_0); 3]),
+            ("model.aligner.linear1.weight", [Some(Q8_0); 3]),
+            ("model.language_model.layers.1.self_attn.v_proj.weight", [Some(Q8_0), Some(Q4_0), Some(Q6K)]),
             ("language.lm_head.weight", [Some(Q8_0), Some(Q6K), Some(Q6K)]),
             ("language.model.layers.3.self_attn.v_proj.weight", [Some(Q8_0), Some(Q4_0), Some(Q6K)]),
             ("language.model.layers.3.self_attn.kv_a_proj_with_mqa.weight", [Some(Q8_0), Some(Q4_0), Some(Q6K)]),

@@ -5,7 +5,7 @@ use crate::{Result, host};
 use candle_core::{DType, Tensor};
 use half::bf16;
 use seekvl_kernels::quantized::{Format, Quantized, linear_quantized};
-use seekvl_kernels::{Cpu, Elements, Matrix};
+use seekvl_kernels::{Cpu, Elements, Epilogue, Matrix};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -15,6 +15,17 @@ pub struct Weight {
     place: Place,
     rows: usize,
     cols: usize,
+}
+
+/// The numbers that a product multiplies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arithmetic {
+    /// `f32`.
+    F32,
+    /// `bf16`, summed in `f32`.
+    Bf16,
+    /// Integers of 8 bits, summed in 32 bits.
+    Int8,
 }
 
 #[derive(Clone)]
@@ -34,9 +45,9 @@ enum Place {
 /// Numbers on the CPU, row-major.
 #[derive(Clone)]
 pub(crate) enum Data {
-    /// Bytes of a file, aligned for the type.
-    MappedF32(Bytes, Range<usize>),
-    MappedBf16(Bytes, Range<usize>),
+    /// Bytes of a file, mapped or read, aligned for the type.
+    FileF32(Bytes, Range<usize>),
+    FileBf16(Bytes, Range<usize>),
     F32(Arc<[f32]>),
     Bf16(Arc<[bf16]>),
 }
@@ -44,10 +55,10 @@ pub(crate) enum Data {
 impl Data {
     fn elements(&self, range: Range<usize>) -> Elements<'_> {
         match self {
-            Data::MappedF32(bytes, at) => {
+            Data::FileF32(bytes, at) => {
                 Elements::F32(&bytemuck::cast_slice((**bytes).as_ref().get(at.clone()).unwrap_or(&[]))[range])
             }
-            Data::MappedBf16(bytes, at) => {
+            Data::FileBf16(bytes, at) => {
                 Elements::Bf16(&bytemuck::cast_slice((**bytes).as_ref().get(at.clone()).unwrap_or(&[]))[range])
             }
             Data::F32(values) => Elements::F32(&values[range]),
@@ -160,14 +171,15 @@ impl Weight {
         }
     }
 
-    /// `y = x · selfᵀ + bias` on the CPU, row-major: `x` is `[.., cols]`, `y` `[.., rows]`. Does nothing on a device.
-    pub(crate) fn multiply(&self, x: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+    /// `y = residual + activation(x · selfᵀ + bias)` on the CPU, row-major: `x` is `[.., cols]`, `y` `[.., rows]`. Does nothing
+    /// on a device.
+    pub(crate) fn multiply(&self, x: &[f32], then: Epilogue<'_>, y: &mut [f32]) {
         let cpu = Cpu::detect();
         match (&self.place, self.matrix()) {
             (Place::Quantized { weight, first }, _) => {
-                linear_quantized(cpu, x, weight, *first..first + self.rows, bias, y);
+                linear_quantized(cpu, x, weight, *first..first + self.rows, then, y);
             }
-            (_, Some(matrix)) => seekvl_kernels::linear(cpu, x, matrix, bias, y),
+            (_, Some(matrix)) => seekvl_kernels::linear_then(cpu, x, matrix, then, y),
             (_, None) => {}
         }
     }
@@ -183,11 +195,10 @@ impl Weight {
     /// `x · selfᵀ + bias`: `x` is `[.., cols]`, the result `[.., rows]`; `bias` is `[rows]`.
     pub fn apply(&self, x: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
         let Some(weight) = self.tensor() else {
-            let product = |bias: Option<&[f32]>| host::map_rows(x, self.rows, |x, y| self.multiply(x, bias, y));
-            return match bias {
-                Some(bias) => host::with_slice(bias, |bias| product(Some(bias)))?,
-                None => product(None),
-            };
+            return host::with_slice_of(bias, |bias| {
+                let then = Epilogue { bias, ..Epilogue::default() };
+                host::map_rows(x, self.rows, |x, y| self.multiply(x, then, y))
+            })?;
         };
         let y = x.broadcast_matmul(&weight.t()?)?;
         Ok(match bias {
@@ -196,11 +207,28 @@ impl Weight {
         })
     }
 
+    /// How products with it are computed on a CPU.
+    pub fn arithmetic(&self) -> Arithmetic {
+        match (&self.place, self.dtype()) {
+            (Place::Quantized { .. }, _) => Arithmetic::Int8,
+            (_, DType::BF16) => Arithmetic::Bf16,
+            _ => Arithmetic::F32,
+        }
+    }
+
+    /// Bytes that its numbers take.
+    pub fn bytes(&self) -> usize {
+        match &self.place {
+            Place::Quantized { weight, .. } => weight.bytes() / weight.rows().max(1) * self.rows,
+            Place::Host { .. } | Place::Device(_) => self.rows * self.cols * self.dtype().size_in_bytes(),
+        }
+    }
+
     /// The type that the numbers are kept in; for quantised weights `F32`, which they stand for.
     pub fn dtype(&self) -> DType {
         match &self.place {
-            Place::Host { data: Data::MappedF32(..) | Data::F32(_), .. } | Place::Quantized { .. } => DType::F32,
-            Place::Host { data: Data::MappedBf16(..) | Data::Bf16(_), .. } => DType::BF16,
+            Place::Host { data: Data::FileF32(..) | Data::F32(_), .. } | Place::Quantized { .. } => DType::F32,
+            Place::Host { data: Data::FileBf16(..) | Data::Bf16(_), .. } => DType::BF16,
             Place::Device(tensor) => tensor.dtype(),
         }
     }

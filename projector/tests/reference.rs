@@ -26,7 +26,15 @@ fn projected_and_arranged_rows_equal_the_originals() {
     ];
     for (name, files, patches, input_dim, hidden) in cases {
         let dir = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/reference")).join(name);
-        let spec = ProjectorSpec { input_dim, hidden_dim: hidden, output_dim: hidden, depth: 2, downsample: 2 };
+        let spec = ProjectorSpec {
+            input_dim,
+            hidden_dim: hidden,
+            output_dim: hidden,
+            depth: 2,
+            downsample: 2,
+            is_split: false,
+            has_separators: true,
+        };
         let files: Vec<PathBuf> = files.iter().map(|file| dir.join(file)).collect();
         let projector = Projector::load(&loader(&files), spec).unwrap();
         let golden = loader(&[dir.join("golden.safetensors")]);
@@ -34,7 +42,7 @@ fn projected_and_arranged_rows_equal_the_originals() {
         let layout = ImageLayout { side, order: ViewOrder::GlobalFirst };
 
         let features = golden.tensor("one_image_tiny.vision", &[2, patches, input_dim]).unwrap();
-        let tokens = projector.forward(&features).unwrap();
+        let tokens = projector.forward(&features, None).unwrap();
         let expected = golden.tensor("one_image_tiny.projector", &[2, side * side, hidden]).unwrap();
         let largest = error(&tokens, &expected);
         assert!(largest < 2e-6, "{name}: {largest:e}");

@@ -18,15 +18,15 @@ from seekvl._config import CallOptions, GenerationConfig, ImageConfig
 from seekvl._core import Image, __version__
 from seekvl._images import ImageLike, Images, open_image
 from seekvl._messages import Message, Messages, Request
-from seekvl._model import NANO, Model, load, plan
-from seekvl._results import Answer, Box, ExpertUse, ImagePlan, Plan, Region, Timings, TokenLogprobs
+from seekvl._model import NANO, Model, load, plan, quantize
+from seekvl._results import Answer, Box, Drafts, ExpertUse, ImagePlan, Plan, Region, Timings, TokenLogprobs
 from seekvl.errors import Error
 
 if TYPE_CHECKING:
     from seekvl import batch
     from seekvl._aio import AsyncModel
     from seekvl._export import to_coco
-    from seekvl._stream import AsyncStream, Stream
+    from seekvl._stream import AsyncStream, Delta, Stream
 
 __all__ = [
     "NANO",
@@ -35,6 +35,8 @@ __all__ = [
     "AsyncStream",
     "Box",
     "CallOptions",
+    "Delta",
+    "Drafts",
     "Error",
     "ExpertUse",
     "GenerationConfig",
@@ -58,6 +60,7 @@ __all__ = [
     "load",
     "open_image",
     "plan",
+    "quantize",
     "to_coco",
 ]
 
@@ -65,6 +68,7 @@ __all__ = [
 _LATER = {
     "AsyncModel": "seekvl._aio",
     "AsyncStream": "seekvl._stream",
+    "Delta": "seekvl._stream",
     "Stream": "seekvl._stream",
     "to_coco": "seekvl._export",
 }

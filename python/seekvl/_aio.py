@@ -14,7 +14,7 @@ from seekvl._messages import Messages, Request
 from seekvl._model import NANO, Model
 from seekvl._progress import Progress
 from seekvl._results import Answer, Plan
-from seekvl._stream import AsyncStream, wait
+from seekvl._stream import AsyncStream, Pending, wait
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -43,6 +43,7 @@ class AsyncModel:
         context_window: int | None = None,
         revision: str | None = None,
         local_files_only: bool = False,
+        recall: bool = True,
         progress: bool | Progress = True,
     ) -> AsyncModel:
         """See `Model.from_pretrained`."""
@@ -56,6 +57,7 @@ class AsyncModel:
             context_window=context_window,
             revision=revision,
             local_files_only=local_files_only,
+            recall=recall,
             progress=progress,
         )
         return cls(loaded)
@@ -171,6 +173,32 @@ class AsyncModel:
         config, images = resolve(options)
         return await self._answer(lambda: _messages.conversation(messages, images), config, images, stream)
 
+    @overload
+    async def complete(self, text: str, *, stream: Literal[False] = ..., **options: Unpack[CallOptions]) -> Answer: ...
+    @overload
+    async def complete(self, text: str, *, stream: Literal[True], **options: Unpack[CallOptions]) -> AsyncStream: ...
+    async def complete(
+        self, text: str, *, stream: bool = False, **options: Unpack[CallOptions]
+    ) -> Answer | AsyncStream:
+        """See `Model.complete`."""
+        config, images = resolve(options)
+        return await _answered(lambda: self._model._start_text(text, None, config, images, stream), stream)
+
+    @overload
+    async def infill(
+        self, prefix: str, suffix: str, *, stream: Literal[False] = ..., **options: Unpack[CallOptions]
+    ) -> Answer: ...
+    @overload
+    async def infill(
+        self, prefix: str, suffix: str, *, stream: Literal[True], **options: Unpack[CallOptions]
+    ) -> AsyncStream: ...
+    async def infill(
+        self, prefix: str, suffix: str, *, stream: bool = False, **options: Unpack[CallOptions]
+    ) -> Answer | AsyncStream:
+        """See `Model.infill`."""
+        config, images = resolve(options)
+        return await _answered(lambda: self._model._start_text(prefix, suffix, config, images, stream), stream)
+
     async def batch(self, requests: Iterable[Request], **options: Unpack[CallOptions]) -> list[Answer]:
         """See `Model.batch`. It goes on in the background when the task is cancelled."""
         return await asyncio.to_thread(lambda: self._model.batch(requests, **options))
@@ -183,5 +211,9 @@ class AsyncModel:
         self, dialogue: Callable[[], Dialogue], config: GenerationConfig, images: ImageConfig, stream: bool
     ) -> Answer | AsyncStream:
         # Copying pixels takes time, too.
-        pending = await asyncio.to_thread(lambda: self._model._start(dialogue(), config, images, stream))
-        return AsyncStream(pending) if stream else await wait(pending)
+        return await _answered(lambda: self._model._start(dialogue(), config, images, stream), stream)
+
+
+async def _answered(start: Callable[[], Pending], stream: bool) -> Answer | AsyncStream:
+    pending = await asyncio.to_thread(start)
+    return AsyncStream(pending) if stream else await wait(pending)

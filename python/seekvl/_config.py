@@ -34,6 +34,10 @@ class GenerationConfig:
         ignore_eos: Go on after the end of sentence.
         prefill_chunk_size: Positions of the prompt that are computed at once. It bounds memory and changes no result.
             0 is no limit.
+        thinking_budget: The most tokens that a model thinks (DeepSeek-R1) before it is made to answer. `None` is no
+            limit but that of the whole answer.
+        draft: Let the model's layer for multi-token prediction, if it has one (DeepSeek-V3), draft tokens that the
+            model then verifies. Answers are the same.
 
     Raises:
         OptionError: A value outside its range.
@@ -53,11 +57,13 @@ class GenerationConfig:
     repetition_guard: bool | tuple[int, int, int] = True
     ignore_eos: bool = False
     prefill_chunk_size: int = 512
+    thinking_budget: int | None = None
+    draft: bool = False
 
     def __post_init__(self) -> None:
         stop = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
         object.__setattr__(self, "stop", stop)
-        for name in ("max_new_tokens", "top_k", "no_repeat_ngram_size", "seed", "logprobs", "prefill_chunk_size"):
+        for name in _COUNTS:
             check_count(name, getattr(self, name))
         core_options(self, ImageConfig())
 
@@ -119,6 +125,8 @@ class CallOptions(TypedDict, total=False):
     repetition_guard: bool | tuple[int, int, int]
     ignore_eos: bool
     prefill_chunk_size: int
+    thinking_budget: int | None
+    draft: bool
 
 
 def resolve(options: Mapping[str, Any], **defaults: Any) -> tuple[GenerationConfig, ImageConfig]:  # noqa: ANN401
@@ -186,6 +194,15 @@ _COMMON_NAMES = {
     "stop_sequences": "stop",
     "random_seed": "seed",
 }
+_COUNTS = (
+    "max_new_tokens",
+    "top_k",
+    "no_repeat_ngram_size",
+    "seed",
+    "logprobs",
+    "prefill_chunk_size",
+    "thinking_budget",
+)
 _PLAIN = [field.name for field in fields(GenerationConfig) if field.name != "repetition_guard"]
 _explain_unknown_names(GenerationConfig)
 _explain_unknown_names(ImageConfig)

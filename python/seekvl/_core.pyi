@@ -3,9 +3,20 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any, Final, final
 
-from seekvl._raw import Dialogue, RawAnswer
+from seekvl._raw import Dialogue, RawAnswer, RawDelta
 
-__all__ = ["OCR_PROMPT", "Generation", "Image", "Model", "Options", "__version__", "ground_prompt", "load", "plan"]
+__all__ = [
+    "OCR_PROMPT",
+    "Generation",
+    "Image",
+    "Model",
+    "Options",
+    "__version__",
+    "ground_prompt",
+    "load",
+    "plan",
+    "quantize",
+]
 
 OCR_PROMPT: Final[str]
 __version__: Final[str]
@@ -66,6 +77,8 @@ class Options:
         repetition_guard: tuple[int, int, int] | None,
         ignore_eos: bool,
         prefill_chunk_size: int,
+        thinking_budget: int | None,
+        draft: bool,
         crop: bool | None,
         max_tiles: int | None,
         candidate_resolutions: Sequence[tuple[int, int]] | None,
@@ -74,14 +87,16 @@ class Options:
 @final
 class Generation:
     def __iter__(self) -> Generation: ...
-    def __next__(self) -> str: ...
-    def next_or_none(self) -> str | None: ...
+    def __next__(self) -> RawDelta: ...
+    def next_or_none(self) -> RawDelta | None: ...
     def result(self) -> list[RawAnswer]: ...
     def cancel(self) -> None: ...
 
 @final
 class Model:
     def start(self, dialogue: Dialogue, options: Options, streamed: bool) -> Generation: ...
+    def start_text(self, text: str, suffix: str | None, options: Options, streamed: bool) -> Generation: ...
+    def forget(self) -> None: ...
     def start_batch(self, dialogues: Sequence[Dialogue], options: Options) -> Generation: ...
     def plan(self, dialogue: Dialogue, options: Options) -> str: ...
     def info(self) -> str: ...
@@ -101,6 +116,7 @@ def load(
     context_window: int | None,
     revision: str | None,
     local_files_only: bool,
+    recall: bool,
     progress: Callable[[str, int, int], object] | None,
 ) -> Model: ...
 def plan(
@@ -115,4 +131,13 @@ def plan(
     revision: str | None,
     local_files_only: bool,
 ) -> str: ...
+def quantize(
+    model: str,
+    to: str,
+    out: str | os.PathLike[str],
+    *,
+    revision: str | None,
+    local_files_only: bool,
+    progress: Callable[[str, int, int], object] | None,
+) -> int: ...
 def ground_prompt(description: str) -> str: ...

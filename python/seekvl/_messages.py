@@ -1,4 +1,4 @@
-"""Messages, in OpenAI's form and in DeepSeek-VL2's own."""
+"""Messages, in OpenAI's form and in that of DeepSeek-VL2 and DeepSeek-VL."""
 
 from __future__ import annotations
 
@@ -20,7 +20,14 @@ Messages: TypeAlias = Sequence[Message]
 Request: TypeAlias = Messages | tuple[Images, str]
 
 _SYSTEM = ("system", "developer", "deepseekapi-sys")
-_ANSWERS = {"user": False, "<|User|>": False, "assistant": True, "<|Assistant|>": True}
+_ANSWERS = {
+    "user": False,
+    "<|User|>": False,
+    "User": False,
+    "assistant": True,
+    "<|Assistant|>": True,
+    "Assistant": True,
+}
 
 
 def question(text: str, images: Images, system: str | None, config: ImageConfig) -> Dialogue:

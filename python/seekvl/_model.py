@@ -38,10 +38,15 @@ _DTYPES = {
 
 
 class Model:
-    """A DeepSeek-VL2 model, ready to answer. It never changes, so any number of threads may share one.
+    """A model: DeepSeek-VL2, DeepSeek-VL, or a language model of their family, which reads text alone.
 
-    Weights are mapped from their files, not read into memory; the files must stay as they are while the model is in
-    use. Work is done without holding the interpreter, and Ctrl-C ends it within a token.
+    Its weights never change, and any number of threads may share it. They are mapped from their files, not read into
+    memory; the files must stay as they are while the model is in use. Work is done without holding the interpreter,
+    and Ctrl-C ends it within a token.
+
+    What an answer leaves is kept for the next (`recall`): another question about the same pictures need not look at
+    them again, and a conversation's next turn reads only what is new. Answers are the same, bit for bit. Of answers
+    that are made at the same time one has it; `forget` lets go of it.
 
     A model is pickled by reference: what comes out at the other end is loaded there, from the same place. Processes
     that are forked after seekvl was used get a `ForkError`; start them with the method "spawn", or load models in them.
@@ -64,14 +69,15 @@ class Model:
         context_window: int | None = None,
         revision: str | None = None,
         local_files_only: bool = False,
+        recall: bool = True,
         progress: bool | Progress = True,
     ) -> Model:
         """Loads a model.
 
         Args:
-            model: `"nano"`, which is part of this package; the path of a directory in the layout of the Hugging Face
-                hub (one called nano as `"./nano"`); or an id on the hub, `"owner/name"` or `"owner/name@revision"`,
-                which is downloaded once into the standard cache.
+            model: `"nano"`, which is part of this package; the path of a GGUF file, or of a directory in the layout of
+                the Hugging Face hub (one called nano as `"./nano"`); or an id on the hub, `"owner/name"` or
+                `"owner/name@revision"`, which is downloaded once into the standard cache.
             dtype: The type that weights are kept in: `"auto"` (as they are stored), `"float32"` or `"bfloat16"`.
             device: `"cpu"`; `"cuda"` and `"metal"` only in builds that have them.
             quantization: `"q8_0"`, `"q4_0"` or `"q4_k_m"` rounds matrices to 8 or 4 bits while they are loaded, on a
@@ -82,6 +88,8 @@ class Model:
                 longer than the model's context. What is further back is forgotten.
             revision: A branch, tag or commit on the hub.
             local_files_only: Take only files that are on this machine.
+            recall: Keep for the next call: pictures as the language model is given them, at most 256 MiB of them, and
+                the cache of the last conversation.
             progress: Show downloads on standard error where somebody may read it; or a function that is called with a
                 file's name, its bytes, and how many of them are there.
 
@@ -92,7 +100,7 @@ class Model:
             OptionError: A value that is none of the above.
         """
         name = os.fspath(model)
-        if name != NANO and Path(name).is_dir():
+        if name != NANO and Path(name).exists():
             # Stays the same in processes that run elsewhere.
             name = str(Path(name).absolute())
         check_count("expert_budget", expert_budget)
@@ -106,6 +114,7 @@ class Model:
             "context_window": context_window,
             "revision": revision,
             "local_files_only": local_files_only,
+            "recall": recall,
         }
         return cls(_core.load(**reference, progress=reporter(progress)), reference)
 
@@ -260,6 +269,32 @@ class Model:
         config, images = resolve(options)
         return self._answer(_messages.conversation(messages, images), config, images, stream)
 
+    @overload
+    def complete(self, text: str, *, stream: Literal[False] = ..., **options: Unpack[CallOptions]) -> Answer: ...
+    @overload
+    def complete(self, text: str, *, stream: Literal[True], **options: Unpack[CallOptions]) -> Stream: ...
+    def complete(self, text: str, *, stream: bool = False, **options: Unpack[CallOptions]) -> Answer | Stream:
+        """Goes on with a text as it stands, without a chat template. For the rest see `ask`."""
+        config, images = resolve(options)
+        return _answered(self._start_text(text, None, config, images, stream), stream)
+
+    @overload
+    def infill(
+        self, prefix: str, suffix: str, *, stream: Literal[False] = ..., **options: Unpack[CallOptions]
+    ) -> Answer: ...
+    @overload
+    def infill(self, prefix: str, suffix: str, *, stream: Literal[True], **options: Unpack[CallOptions]) -> Stream: ...
+    def infill(
+        self, prefix: str, suffix: str, *, stream: bool = False, **options: Unpack[CallOptions]
+    ) -> Answer | Stream:
+        """Writes what belongs between two pieces of code, with a model trained to (DeepSeek-Coder-V2).
+
+        Raises:
+            OptionError: The model is not one of these.
+        """
+        config, images = resolve(options)
+        return _answered(self._start_text(prefix, suffix, config, images, stream), stream)
+
     def batch(self, requests: Iterable[Request], **options: Unpack[CallOptions]) -> list[Answer]:
         """Answers several requests together, which takes less time than one after the other and changes no answer.
 
@@ -294,6 +329,10 @@ class Model:
 
         info: dict[str, Any] = json.loads(self._core.info())
         return info
+
+    def forget(self) -> None:
+        """Lets go of what is kept for the next answer."""
+        self._core.forget()
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text; special tokens that are spelled out become theirs. None are added."""
@@ -360,15 +399,17 @@ class Model:
         generation = self._core.start(dialogue, core_options(config, images), streamed)
         return Pending(generation, _last_image(dialogue))
 
+    def _start_text(
+        self, text: str, suffix: str | None, config: GenerationConfig, images: ImageConfig, streamed: bool
+    ) -> Pending:
+        from seekvl._stream import Pending
+
+        return Pending(self._core.start_text(text, suffix, core_options(config, images), streamed), None)
+
     def _answer(
         self, dialogue: Dialogue, config: GenerationConfig, images: ImageConfig, stream: bool
     ) -> Answer | Stream:
-        pending = self._start(dialogue, config, images, stream)
-        if not stream:
-            return pending.result()
-        from seekvl._stream import Stream
-
-        return Stream(pending)
+        return _answered(self._start(dialogue, config, images, stream), stream)
 
 
 def load(
@@ -381,6 +422,7 @@ def load(
     context_window: int | None = None,
     revision: str | None = None,
     local_files_only: bool = False,
+    recall: bool = True,
     progress: bool | Progress = True,
 ) -> Model:
     """Loads a model; without a name, nano, which is part of this package. See `Model.from_pretrained`."""
@@ -393,6 +435,7 @@ def load(
         context_window=context_window,
         revision=revision,
         local_files_only=local_files_only,
+        recall=recall,
         progress=progress,
     )
 
@@ -424,6 +467,50 @@ def plan(
         local_files_only=local_files_only,
     )
     return Plan._from_json(text)
+
+
+def quantize(
+    model: str | os.PathLike[str],
+    to: str,
+    out: str | os.PathLike[str],
+    *,
+    revision: str | None = None,
+    local_files_only: bool = False,
+    progress: bool | Progress = True,
+) -> int:
+    """Writes a model into one GGUF file, which `load` takes as it takes the model.
+
+    Args:
+        model: As `Model.from_pretrained` takes it.
+        to: `"q4_k_m"`, `"q4_0"`, `"q8_0"`, `"bf16"`, `"f16"` or `"f32"`.
+        out: The file. One that is there is replaced when the new one is complete.
+        revision: A branch, tag or commit on the hub.
+        local_files_only: Take only files that are on this machine.
+        progress: As `Model.from_pretrained` has it.
+
+    Returns:
+        The file's size in bytes.
+
+    Raises:
+        ModelError: The model cannot be had, has no form in GGUF, or the file cannot be written.
+        OptionError: There is no such type.
+    """
+    return _core.quantize(
+        os.fspath(model),
+        to,
+        out,
+        revision=revision,
+        local_files_only=local_files_only,
+        progress=reporter(progress),
+    )
+
+
+def _answered(pending: Pending, stream: bool) -> Answer | Stream:
+    if not stream:
+        return pending.result()
+    from seekvl._stream import Stream
+
+    return Stream(pending)
 
 
 def _dtype(dtype: object) -> str:

@@ -13,6 +13,8 @@ FinishReason: TypeAlias = Literal["stop", "stop_string", "length", "context", "r
 Turn: TypeAlias = tuple[bool, str, list[Image]]
 # What the model is told first, and the turns.
 Dialogue: TypeAlias = tuple[str | None, list[Turn]]
+# Whether it is what the model thinks, and the text.
+RawDelta: TypeAlias = tuple[bool, str]
 
 
 class RawBox(TypedDict):
@@ -51,12 +53,15 @@ class RawAnswer(TypedDict):
 
     text: str
     raw: str
+    thinking: str | None
     finish_reason: FinishReason
     regions: list[RawRegion]
     tokens: list[int]
     logprobs: list[tuple[float, list[tuple[int, float]]]] | None
     prompt_tokens: int
     image_tokens: list[int]
+    cached_tokens: int
+    drafts: tuple[int, int]
     image_size: tuple[int, int] | None
-    timings: tuple[float, float, float, float]
+    timings: tuple[float, float, float, float, float]
     experts: RawExpertUse | None

@@ -102,17 +102,27 @@ class Timings:
         vision: Vision tower and projector.
         prefill: The prompt, up to the first token.
         decode: The tokens after the first.
+        total: All of it, with what lies between the stages. The answers of a batch are made together and share it.
     """
 
     images: float
     vision: float
     prefill: float
     decode: float
+    total: float
 
-    @property
-    def total(self) -> float:
-        """All stages."""
-        return self.images + self.vision + self.prefill + self.decode
+
+@dataclass(frozen=True)
+class Drafts:
+    """Tokens that were drafted (`draft=True`).
+
+    Attributes:
+        proposed: Drafted.
+        accepted: Of these, those that the model chose as well.
+    """
+
+    proposed: int
+    accepted: int
 
 
 @dataclass(frozen=True)
@@ -146,7 +156,8 @@ class Answer:
 
     Attributes:
         text: The text, without grounding markup.
-        raw: The text as the model wrote it.
+        raw: The text as the model wrote it, thoughts left out.
+        thinking: What the model thought before it answered, where it is one that does (DeepSeek-R1).
         finish_reason: `"stop"` where the model ended it, `"stop_string"`, `"length"` (`max_new_tokens`), `"context"`
             (the model can hold no more), `"repetition"` (it went round in circles and was cut back) or `"cancelled"`.
         regions: What it points at. Boxes are over the last image of the conversation.
@@ -154,14 +165,17 @@ class Answer:
         logprobs: For each token, where they were asked for.
         prompt_tokens: Tokens of the prompt, those of images included.
         image_tokens: Of these, those of each image.
+        cached_tokens: Of the prompt's tokens, those that the last answer had left (see `Model`).
         image_size: Width and height of the last image in pixels.
         timings: Where time went.
+        drafts: How many tokens were drafted and accepted; `None` where none were.
         experts: How experts that stay in their files were used; `None` without `expert_budget`.
         image: The last image.
     """
 
     text: str
     raw: str
+    thinking: str | None
     finish_reason: FinishReason
     regions: tuple[Region, ...]
     tokens: tuple[int, ...]
@@ -169,16 +183,19 @@ class Answer:
     prompt_tokens: int
     image_tokens: tuple[int, ...]
     image_size: tuple[int, int] | None
+    cached_tokens: int = field(compare=False)
     timings: Timings = field(compare=False)
+    drafts: Drafts | None = field(compare=False)
     image: Image | None = field(compare=False)
     experts: ExpertUse | None = field(default=None, compare=False)
 
     @staticmethod
     def _from_raw(raw: RawAnswer, image: Image | None) -> Answer:
-        logprobs, experts = raw["logprobs"], raw["experts"]
+        logprobs, drafts, experts = raw["logprobs"], Drafts(*raw["drafts"]), raw["experts"]
         return Answer(
             text=raw["text"],
             raw=raw["raw"],
+            thinking=raw["thinking"],
             finish_reason=raw["finish_reason"],
             regions=tuple(Region._from_raw(region) for region in raw["regions"]),
             tokens=tuple(raw["tokens"]),
@@ -186,7 +203,9 @@ class Answer:
             prompt_tokens=raw["prompt_tokens"],
             image_tokens=tuple(raw["image_tokens"]),
             image_size=raw["image_size"],
+            cached_tokens=raw["cached_tokens"],
             timings=Timings(*raw["timings"]),
+            drafts=drafts if drafts.proposed else None,
             image=image,
             experts=None if experts is None else ExpertUse(**experts),
         )
@@ -222,14 +241,17 @@ class Answer:
         return {
             "text": self.text,
             "raw": self.raw,
+            "thinking": self.thinking,
             "finish_reason": self.finish_reason,
             "tokens": list(self.tokens),
             "prompt_tokens": self.prompt_tokens,
             "image_tokens": list(self.image_tokens),
+            "cached_tokens": self.cached_tokens,
             "image_size": None if self.image_size is None else list(self.image_size),
             "regions": regions,
             "logprobs": None if self.logprobs is None else [_logprobs(one) for one in self.logprobs],
             "timings": asdict(self.timings),
+            "drafts": None if self.drafts is None else asdict(self.drafts),
             "experts": None if self.experts is None else asdict(self.experts),
         }
 

@@ -6,13 +6,31 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from seekvl._core import Generation, Image
+from seekvl._raw import RawDelta
 from seekvl._results import Answer
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+
+class Delta(NamedTuple):
+    """A piece of what a model writes.
+
+    Attributes:
+        phase: `"thinking"` for what it thinks before it answers, `"answer"` for what it says.
+        text: The text.
+    """
+
+    phase: Literal["thinking", "answer"]
+    text: str
+
+    @staticmethod
+    def _from_raw(raw: RawDelta) -> Delta:
+        thinking, text = raw
+        return Delta("thinking" if thinking else "answer", text)
 
 
 class Pending:
@@ -36,7 +54,8 @@ class Pending:
 class Stream(Iterator[str]):
     """An iterator over the text of an answer, piece by piece, never splitting a character.
 
-    Pieces are of the text as the model writes it, grounding markup included. An answer that goes round in circles is
+    Pieces are of the text as the model writes it, grounding markup included. What a model thinks before it answers is
+    left out; `deltas` gives that too. An answer that goes round in circles is
     cut back in the end, so `result` may give less than was streamed. The work never runs far ahead of the iteration,
     and ends when the stream is closed or dropped.
     """
@@ -48,7 +67,14 @@ class Stream(Iterator[str]):
         return self
 
     def __next__(self) -> str:
-        return next(self._pending.generation)
+        for delta in self.deltas():
+            if delta.phase == "answer":
+                return delta.text
+        raise StopIteration
+
+    def deltas(self) -> Iterator[Delta]:
+        """The pieces that are left, of what the model thinks and of what it says, with the word which."""
+        return map(Delta._from_raw, self._pending.generation)
 
     def result(self) -> Answer:
         """The whole answer. Runs to its end first; pieces that were not taken are left out of the iteration."""
@@ -77,14 +103,22 @@ class AsyncStream(AsyncIterator[str]):
         return self
 
     async def __anext__(self) -> str:
-        try:
-            piece = await asyncio.to_thread(self._pending.generation.next_or_none)
-        except asyncio.CancelledError:
-            self._pending.generation.cancel()
-            raise
-        if piece is None:
-            raise StopAsyncIteration
-        return piece
+        async for delta in self.deltas():
+            if delta.phase == "answer":
+                return delta.text
+        raise StopAsyncIteration
+
+    async def deltas(self) -> AsyncIterator[Delta]:
+        """As `Stream.deltas`."""
+        while True:
+            try:
+                raw = await asyncio.to_thread(self._pending.generation.next_or_none)
+            except asyncio.CancelledError:
+                self._pending.generation.cancel()
+                raise
+            if raw is None:
+                return
+            yield Delta._from_raw(raw)
 
     async def result(self) -> Answer:
         """The whole answer. Runs to its end first."""

@@ -57,7 +57,7 @@ class ImageError(Error, ValueError):
 
 
 class ConversationError(Error, ValueError):
-    """Messages that are not well formed."""
+    """Messages that are not well formed, or with pictures for a model that reads text alone."""
 
 
 class OptionError(Error, ValueError):

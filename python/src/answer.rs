@@ -5,21 +5,43 @@ use seekvl::boxes::{BoundingBox, Reading, Region};
 use seekvl::{Answer, ExpertUse, FinishReason, Token};
 use seekvl_language::Tokenizer;
 use std::ops::Range;
+use std::time::Duration;
+
+/// An answer, and what is known of how it was made.
+pub struct Finished {
+    answer: Answer,
+    /// Width and height of the last image.
+    image_size: Option<(u32, u32)>,
+    /// From the beginning of the work to its end.
+    total: Duration,
+}
+
+impl Finished {
+    /// `decoding` is the part of the time that images took before the engine had them.
+    pub fn new(mut answer: Answer, image_size: Option<(u32, u32)>, decoding: Duration, total: Duration) -> Self {
+        answer.timings.images += decoding;
+        Self { answer, image_size, total }
+    }
+}
 
 /// The fields of `seekvl.Answer`.
 #[derive(IntoPyObject)]
 pub struct RawAnswer {
     text: String,
     raw: String,
+    thinking: Option<String>,
     finish_reason: &'static str,
     regions: Vec<RawRegion>,
     tokens: Vec<u32>,
     logprobs: Option<Vec<RawLogProbs>>,
     prompt_tokens: usize,
     image_tokens: Vec<usize>,
+    cached_tokens: usize,
+    /// Proposed and accepted.
+    drafts: (usize, usize),
     image_size: Option<(u32, u32)>,
-    /// Images, vision, prefill and decode in seconds.
-    timings: (f64, f64, f64, f64),
+    /// Images, vision, prefill, decode and all together, in seconds.
+    timings: (f64, f64, f64, f64, f64),
     experts: Option<RawExpertUse>,
 }
 
@@ -65,8 +87,9 @@ struct RawBox {
 type RawLogProbs = (f32, Vec<(u32, f32)>);
 
 impl RawAnswer {
-    /// Of an answer about pictures the last of which has this size (width, height).
-    pub fn new(answer: Answer, image_size: Option<(u32, u32)>, tokenizer: &Tokenizer) -> Self {
+    /// In the form of `tokenizer`'s model.
+    pub fn new(finished: Finished, tokenizer: &Tokenizer) -> Self {
+        let Finished { answer, image_size, total } = finished;
         let spelled = Spelled::new(&answer, tokenizer);
         let mut at = 0;
         let mut regions = Vec::with_capacity(answer.regions.len());
@@ -94,14 +117,18 @@ impl RawAnswer {
             logprobs: answer.tokens.iter().map(logprobs).collect(),
             prompt_tokens: answer.prompt_tokens,
             image_tokens: answer.image_tokens,
+            cached_tokens: answer.cached_tokens,
+            drafts: (answer.drafts.proposed, answer.drafts.accepted),
             timings: (
                 timings.images.as_secs_f64(),
                 timings.vision.as_secs_f64(),
                 timings.prefill.as_secs_f64(),
                 timings.decode.as_secs_f64(),
+                total.as_secs_f64(),
             ),
             experts: answer.experts.map(Into::into),
             text: answer.text,
+            thinking: answer.thinking,
             raw: answer.raw,
         }
     }

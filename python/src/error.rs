@@ -37,7 +37,8 @@ pub fn exception(py: Python<'_>, error: &Cause, doing: Doing) -> PyErr {
         | Cause::ImageInAnswer { .. }
         | Cause::ImageInSystem
         | Cause::SystemNotFirst { .. }
-        | Cause::UnknownRole(_) => ConversationError::type_object(py),
+        | Cause::UnknownRole(_)
+        | Cause::NoEyes { .. } => ConversationError::type_object(py),
         Cause::PromptTooLong { .. } => PromptTooLongError::type_object(py),
         Cause::Cancelled => CancelledError::type_object(py),
         Cause::NotAModel { .. } | Cause::MissingFile { .. } | Cause::NotCached { .. } | Cause::NotOnHub { .. } => {
@@ -46,7 +47,7 @@ pub fn exception(py: Python<'_>, error: &Cause, doing: Doing) -> PyErr {
         Cause::NoCache | Cause::Denied { .. } | Cause::Download { .. } | Cause::Moved { .. } => {
             DownloadError::type_object(py)
         }
-        Cause::Font => OptionError::type_object(py),
+        Cause::Font | Cause::NoInfill { .. } => OptionError::type_object(py),
         Cause::ImageFormat { .. } | Cause::Encode { .. } => ImageError::type_object(py),
         // After loading, the only files are pictures.
         Cause::Read { .. } if doing == Doing::Answering => ImageError::type_object(py),

@@ -1,15 +1,18 @@
 //! Answers in the making.
 
-use crate::answer::RawAnswer;
+use crate::answer::{Finished, RawAnswer};
 use crate::conversation::{Decoded, Undecoded};
 use crate::error::{CancelledError, Doing};
 use crate::job::{Job, Message, Sender};
+use crate::shelf::Shelf;
 use pyo3::prelude::*;
-use seekvl::{Answer, Model, Options};
+use seekvl::template::Prompt;
+use seekvl::{Delta, Model, Options, Phase, Stream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-/// An answer with the size of its last image.
-type Sized = (Answer, Option<(u32, u32)>);
+/// A piece of text, and whether it is what the model thinks.
+type Piece = (bool, String);
 
 /// One answer, piece by piece if it is asked for so, or several. Each result is given away once.
 #[pyclass(frozen, module = "seekvl._core")]
@@ -19,27 +22,46 @@ pub struct Generation {
 }
 
 enum State {
-    Running(Arc<Job<String, Vec<Sized>>>),
-    Done(Vec<Sized>),
+    Running(Arc<Job<Piece, Vec<Finished>>>),
+    Done(Vec<Finished>),
     Over,
 }
 
 impl Generation {
-    /// Starts on one answer; whether its text is wanted as it comes.
-    pub fn start(model: Arc<Model>, conversation: Undecoded, options: Options, streamed: bool) -> PyResult<Self> {
-        let worker = model.clone();
-        let work = move |sender: &Sender<String, Vec<Sized>>, options: &Options| {
+    /// Starts on one answer, with what earlier ones have left; whether its text is wanted as it comes.
+    pub fn start(
+        model: Arc<Model>,
+        shelf: &Shelf,
+        conversation: Undecoded,
+        options: Options,
+        streamed: bool,
+    ) -> PyResult<Self> {
+        let (worker, shelf) = (model.clone(), shelf.clone());
+        let work = move |sender: &Sender<Piece, Vec<Finished>>, options: &Options| {
+            let started = Instant::now();
             let Decoded { conversation, last_size, decoding } = conversation.decode()?;
-            let mut stream = worker.stream(&conversation, options)?;
-            for delta in &mut stream {
-                let delta = delta?;
-                if streamed && !sender.send(delta) {
-                    break;
-                }
-            }
-            let mut answer = stream.finish();
-            answer.timings.images += decoding;
-            Ok(vec![(answer, last_size)])
+            let mut recall = shelf.take();
+            let mut stream = worker.stream_with(&conversation, options, &mut recall)?;
+            run_through(&mut stream, sender, streamed)?;
+            let answer = stream.finish_into(&mut recall);
+            Ok(vec![Finished::new(answer, last_size, decoding, started.elapsed())])
+        };
+        Self::run(model, options, work)
+    }
+
+    /// Starts on what goes on with a prompt of text alone, which `prompt` makes.
+    pub fn start_prompt(
+        model: Arc<Model>,
+        prompt: impl FnOnce(&Model) -> seekvl::Result<Prompt> + Send + 'static,
+        options: Options,
+        streamed: bool,
+    ) -> PyResult<Self> {
+        let worker = model.clone();
+        let work = move |sender: &Sender<Piece, Vec<Finished>>, options: &Options| {
+            let started = Instant::now();
+            let mut stream = worker.stream_prompt(prompt(&worker)?, options)?;
+            run_through(&mut stream, sender, streamed)?;
+            Ok(vec![Finished::new(stream.finish(), None, Duration::ZERO, started.elapsed())])
         };
         Self::run(model, options, work)
     }
@@ -47,16 +69,15 @@ impl Generation {
     /// Starts on several answers together.
     pub fn start_batch(model: Arc<Model>, conversations: Vec<Undecoded>, options: Options) -> PyResult<Self> {
         let worker = model.clone();
-        let work = move |_: &Sender<String, Vec<Sized>>, options: &Options| {
+        let work = move |_: &Sender<Piece, Vec<Finished>>, options: &Options| {
+            let started = Instant::now();
             let decoded = conversations.into_iter().map(Undecoded::decode).collect::<seekvl::Result<Vec<_>>>()?;
             let rest: Vec<_> = decoded.iter().map(|one| (one.last_size, one.decoding)).collect();
             let conversations: Vec<_> = decoded.into_iter().map(|one| one.conversation).collect();
             let answers = worker.batch(&conversations, options)?;
-            let sized = answers.into_iter().zip(rest).map(|(mut answer, (last_size, decoding))| {
-                answer.timings.images += decoding;
-                (answer, last_size)
-            });
-            Ok(sized.collect())
+            let total = started.elapsed();
+            let finished = answers.into_iter().zip(rest);
+            Ok(finished.map(|(answer, (size, decoding))| Finished::new(answer, size, decoding, total)).collect())
         };
         Self::run(model, options, work)
     }
@@ -64,7 +85,7 @@ impl Generation {
     fn run(
         model: Arc<Model>,
         options: Options,
-        work: impl FnOnce(&Sender<String, Vec<Sized>>, &Options) -> seekvl::Result<Vec<Sized>> + Send + 'static,
+        work: impl FnOnce(&Sender<Piece, Vec<Finished>>, &Options) -> seekvl::Result<Vec<Finished>> + Send + 'static,
     ) -> PyResult<Self> {
         // Clones of options share the flag that cancels, and each call has to have its own.
         let options = Options { cancel: seekvl::Cancel::new(), ..options };
@@ -78,7 +99,7 @@ impl Generation {
     }
 
     /// The work, while it goes on. The lock is never held while waiting.
-    fn job(&self) -> Option<Arc<Job<String, Vec<Sized>>>> {
+    fn job(&self) -> Option<Arc<Job<Piece, Vec<Finished>>>> {
         match &*self.state() {
             State::Running(job) => Some(job.clone()),
             State::Done(_) | State::Over => None,
@@ -86,10 +107,10 @@ impl Generation {
     }
 
     /// The next piece of text; `None` when the work has ended.
-    fn step(&self, py: Python<'_>) -> PyResult<Option<String>> {
+    fn step(&self, py: Python<'_>) -> PyResult<Option<Piece>> {
         let Some(job) = self.job() else { return Ok(None) };
         match job.next(py) {
-            Ok(Message::Event(delta)) => return Ok(Some(delta)),
+            Ok(Message::Event(piece)) => return Ok(Some(piece)),
             Ok(Message::Done(Ok(answers))) => *self.state() = State::Done(answers),
             Ok(Message::Done(Err(error))) => {
                 *self.state() = State::Over;
@@ -101,19 +122,30 @@ impl Generation {
     }
 }
 
+/// Runs to the end of an answer, or until nobody wants its pieces any more.
+fn run_through(stream: &mut Stream<'_>, sender: &Sender<Piece, Vec<Finished>>, streamed: bool) -> seekvl::Result<()> {
+    while let Some(delta) = stream.next_delta() {
+        let Delta { phase, text } = delta?;
+        if streamed && !sender.send((phase == Phase::Thinking, text)) {
+            break;
+        }
+    }
+    Ok(())
+}
+
 #[pymethods]
 impl Generation {
     fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
         slf
     }
 
-    /// The next piece of text.
-    fn __next__(&self, py: Python<'_>) -> PyResult<Option<String>> {
+    /// The next piece of text, after whether it is what the model thinks.
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Piece>> {
         self.step(py)
     }
 
     /// As `__next__`, with `None` at the end: `StopIteration` cannot be raised into a coroutine.
-    fn next_or_none(&self, py: Python<'_>) -> PyResult<Option<String>> {
+    fn next_or_none(&self, py: Python<'_>) -> PyResult<Option<Piece>> {
         self.step(py)
     }
 
@@ -124,7 +156,7 @@ impl Generation {
             return Err(CancelledError::new_err("the generation has failed, or its result was taken already"));
         };
         let tokenizer = self.model.processor().tokenizer();
-        Ok(answers.into_iter().map(|(answer, size)| RawAnswer::new(answer, size, tokenizer)).collect())
+        Ok(answers.into_iter().map(|finished| RawAnswer::new(finished, tokenizer)).collect())
     }
 
     /// Ends the work before its next token. What there is of an answer then is its result.

@@ -13,6 +13,9 @@ mod image;
 mod job;
 mod model;
 mod options;
+mod progress;
+mod quantize;
+mod shelf;
 
 #[pyo3::pymodule]
 mod _core {
@@ -24,6 +27,8 @@ mod _core {
     use crate::model::{Model, load, plan};
     #[pymodule_export]
     use crate::options::Options;
+    #[pymodule_export]
+    use crate::quantize::quantize;
 
     #[pymodule_export]
     const OCR_PROMPT: &str = seekvl::model::OCR_PROMPT;

@@ -6,13 +6,14 @@ use crate::generation::Generation;
 use crate::image::Image;
 use crate::job::{Job, Sender};
 use crate::options::Options;
+use crate::progress::{Report, Step};
+use crate::shelf::Shelf;
 use pyo3::prelude::*;
 use pyo3::types::PyByteArray;
 use seekvl::model::Array;
 use seekvl::plan::{Plan, WeightBytes};
 use seekvl::{Cancel, Device, ModelFiles, Quantization, UnknownQuantization, WeightType, hub};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 /// A loaded model.
 #[pyclass(frozen, module = "seekvl._core")]
@@ -20,6 +21,7 @@ pub struct Model {
     inner: Arc<seekvl::Model>,
     files: ModelFiles,
     weights: WeightBytes,
+    shelf: Shelf,
 }
 
 /// Dimensions, and the numbers as `float32` in the machine's byte order.
@@ -28,7 +30,7 @@ type Numbers<'py> = (Vec<usize>, Bound<'py, PyByteArray>);
 /// Loads a model. `progress` is called with a file's name, its bytes, and how many of them are there.
 #[pyfunction]
 #[pyo3(signature = (
-    model, *, dtype, device, quantization, expert_budget, context_window, revision, local_files_only, progress,
+    model, *, dtype, device, quantization, expert_budget, context_window, revision, local_files_only, recall, progress,
 ))]
 #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
 pub fn load(
@@ -41,12 +43,13 @@ pub fn load(
     context_window: Option<usize>,
     revision: Option<String>,
     local_files_only: bool,
+    recall: bool,
     progress: Option<Bound<'_, PyAny>>,
 ) -> PyResult<Model> {
     let (kept, device) = (weight_type(dtype)?, open_device(device)?);
     let quantization = quantization.map(quantization_named).transpose()?;
     let work = move |sender: &Sender<Step, Model>| {
-        let report = Report { sender: sender.clone(), step: Step::default(), told: None };
+        let report = Report::new(sender);
         let mut builder = seekvl::Model::builder()
             .weights(kept)
             .quantization(quantization)
@@ -64,13 +67,10 @@ pub fn load(
         if let Some(budget) = expert_budget {
             weights = weights.with_expert_budget(inner.processor().spec(), budget);
         }
-        Ok(Model { inner, files, weights })
+        Ok(Model { inner, files, weights, shelf: Shelf::new(recall) })
     };
     let job = Job::start(Doing::Loading, Cancel::new(), work)?;
-    job.finish(py, |step| match &progress {
-        Some(progress) => progress.call1((step.file, step.total, step.done)).map(drop),
-        None => Ok(()),
-    })
+    job.finish(py, |step| step.tell(progress.as_ref()))
 }
 
 /// What an answer will take, in JSON, before any weight is there.
@@ -120,7 +120,28 @@ pub fn plan(
 impl Model {
     /// Starts on an answer.
     fn start(&self, dialogue: Dialogue, options: &Bound<'_, Options>, streamed: bool) -> PyResult<Generation> {
-        Generation::start(self.inner.clone(), dialogue.into_rust(), options.get().inner.clone(), streamed)
+        let options = options.get().inner.clone();
+        Generation::start(self.inner.clone(), &self.shelf, dialogue.into_rust(), options, streamed)
+    }
+
+    /// Starts on what goes on with a text or, if there is a suffix, belongs between the two.
+    fn start_text(
+        &self,
+        text: String,
+        suffix: Option<String>,
+        options: &Bound<'_, Options>,
+        streamed: bool,
+    ) -> PyResult<Generation> {
+        let prompt = move |model: &seekvl::Model| match suffix {
+            Some(suffix) => model.processor().infill_prompt(&text, &suffix),
+            None => model.processor().raw_prompt(&text),
+        };
+        Generation::start_prompt(self.inner.clone(), prompt, options.get().inner.clone(), streamed)
+    }
+
+    /// Lets go of what is kept for the next answer.
+    fn forget(&self) {
+        self.shelf.clear();
     }
 
     /// Starts on several answers together.
@@ -249,46 +270,4 @@ fn open_device(name: &str) -> PyResult<Device> {
         }
     };
     opened.map_err(|error| OptionError::new_err(format!("the device {name:?} cannot be used: {error}")))
-}
-
-/// How far a file is.
-#[derive(Clone, Default)]
-struct Step {
-    file: String,
-    total: u64,
-    done: u64,
-}
-
-/// Passes the progress of downloads on, a few times a second.
-struct Report {
-    sender: Sender<Step, Model>,
-    step: Step,
-    told: Option<Instant>,
-}
-
-impl Report {
-    fn tell(&mut self) {
-        self.told = Some(Instant::now());
-        // Whoever has stopped listening has also given the work up, which ends with the file.
-        self.sender.send(self.step.clone());
-    }
-}
-
-impl hub::Progress for Report {
-    fn start(&mut self, file: &str, bytes: u64) {
-        self.step = Step { file: file.into(), total: bytes, done: 0 };
-        self.tell();
-    }
-
-    fn advance(&mut self, bytes: u64) {
-        self.step.done += bytes;
-        if self.told.is_none_or(|told| told.elapsed() > Duration::from_millis(100)) {
-            self.tell();
-        }
-    }
-
-    fn finish(&mut self) {
-        self.step.done = self.step.total;
-        self.tell();
-    }
 }

@@ -17,7 +17,7 @@ impl Options {
     #[new]
     #[pyo3(signature = (
         *, max_new_tokens, temperature, top_k, top_p, min_p, repetition_penalty, no_repeat_ngram_size, seed, stop,
-        logprobs, repetition_guard, ignore_eos, prefill_chunk_size, crop, max_tiles, candidate_resolutions,
+        logprobs, repetition_guard, ignore_eos, prefill_chunk_size, thinking_budget, draft, crop, max_tiles, candidate_resolutions,
     ))]
     #[allow(clippy::too_many_arguments, reason = "they are keyword arguments")]
     fn new(
@@ -35,6 +35,8 @@ impl Options {
         repetition_guard: Option<(usize, usize, usize)>,
         ignore_eos: bool,
         prefill_chunk_size: usize,
+        thinking_budget: Option<usize>,
+        draft: bool,
         crop: Option<bool>,
         max_tiles: Option<u32>,
         candidate_resolutions: Option<Vec<(u32, u32)>>,
@@ -67,8 +69,14 @@ impl Options {
             max_tiles,
             candidates: candidate_resolutions.map(|all| all.into_iter().map(resolution).collect()),
         };
-        let inner =
-            seekvl::Options { generation, tiling, prefill_chunk: prefill_chunk_size, ..seekvl::Options::default() };
+        let inner = seekvl::Options {
+            generation,
+            tiling,
+            prefill_chunk: prefill_chunk_size,
+            thinking_budget,
+            draft,
+            ..seekvl::Options::default()
+        };
         Ok(Self { inner })
     }
 }

@@ -50,6 +50,23 @@ def test_greedy_tokens_are_equal(checkpoint: tuple[seekvl.Model, dict[str, Any],
     assert compared >= 15
 
 
+@pytest.mark.parametrize("name", ["vl1-like", "vl1-hybrid-like"])
+def test_deepseek_vl_is_loaded_like_all_else(name: str) -> None:
+    model, reference = seekvl.load(REFERENCE / name), golden(name)
+    for request in reference["requests"].values():
+        images = [str(REFERENCE / image) for image in request["images"]]
+        question, answer = request["conversation"]
+        assert answer == {"role": "Assistant", "content": ""}
+        for conversation in ([{**question, "images": images}], [{**question, "images": images}, answer]):
+            got = model.chat(conversation, max_new_tokens=24, repetition_guard=False, image_config=AS_STORED)
+            assert [list(got.tokens)] == request["greedy_ids"]
+            assert got.prompt_tokens == request["tokens"]
+            assert list(got.image_tokens) == [reference["num_image_tokens"]] * len(images)
+            assert not got.boxes
+    rows = model.visual_tokens(REFERENCE / "images" / "page.png")
+    assert rows.shape[0] == reference["num_image_tokens"]
+
+
 def test_inner_values_are_close(checkpoint: tuple[seekvl.Model, dict[str, Any], str]) -> None:
     model, reference, name = checkpoint
     tensors = safetensors(REFERENCE / name / "golden.safetensors")

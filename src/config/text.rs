@@ -27,7 +27,7 @@ impl ModelSpec {
         let raw = LanguageConfig { architecture, ..typed(path, Value::Object(config))? };
         let language = DecoderSpec::from_config(&raw)
             .map_err(|source| Error::LanguageConfig { path: path.into(), source: Box::new(source) })?;
-        Ok(Self { architecture, language, eyes: None, fp8_blocks })
+        Ok(Self { architecture, language, eyes: None, fp8_blocks, names: &[] })
     }
 }
 

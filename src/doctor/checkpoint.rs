@@ -5,20 +5,22 @@ use super::set::sha256;
 use super::{DoctorOptions, LayerPart, Notebook, PartReport, Stage};
 use crate::config::is_known as is_known_type;
 use crate::conversation::{Conversation, Image};
-use crate::files::{self, CONFIG, ModelFiles, Wanted, read_json};
-use crate::model::Seen;
+use crate::files::{self, CONFIG, ModelFiles, WEIGHTS, Wanted, read_json};
 use crate::processor::Prepared;
+use crate::recall::Pictures;
 use crate::{Error, Model, Result, TilingOptions};
 use seekvl_language::{
-    Cancel, Engine, GenerationOptions, LatentForm, Mtp, Probe, Request as EngineRequest, Routing, Sampling, Span,
-    TokenSequence,
+    Cancel, Engine, GenerationOptions, LatentForm, Mtp, Request as EngineRequest, Sampling, Span, TokenSequence,
 };
 use seekvl_nn::{Tensor, to_vec};
-use seekvl_vision::{Conversion, DecodeOptions, Rgb, SiglipProbe, Tiles};
+use seekvl_vision::{Conversion, DecodeOptions, Rgb, Tiles, shrink};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// The directory of the other layout of a checkpoint.
+const ORIGINAL: &str = "original";
 
 /// Whether this version runs the checkpoint's system.
 pub fn is_known(dir: &Path) -> Result<bool> {
@@ -33,11 +35,17 @@ pub fn is_known(dir: &Path) -> Result<bool> {
     if read_json::<Source>(&dir.join(golden::JSON))?.model.is_some() {
         return Ok(true);
     }
-    let kind: Kind = read_json(&dir.join(CONFIG))?;
+    let config = dir.join(CONFIG);
+    if !config.is_file() {
+        // Then there is a GGUF file, or nothing.
+        return Ok(ModelFiles::in_dir(dir).is_ok());
+    }
+    let kind: Kind = read_json(&config)?;
     Ok(kind.model_type.as_deref().is_some_and(is_known_type))
 }
 
-pub fn check(dir: &Path, options: &DoctorOptions) -> Result<PartReport> {
+/// Checks a checkpoint, and then the other layout of it, if it has one.
+pub fn check(dir: &Path, options: &DoctorOptions) -> Result<Vec<PartReport>> {
     let path = dir.join(golden::JSON);
     let golden: Golden = read_json(&path)?;
     let other =
@@ -46,6 +54,23 @@ pub fn check(dir: &Path, options: &DoctorOptions) -> Result<PartReport> {
         Some(id) => files::embedded(id, Wanted::Everything).ok_or_else(|| other(id))??,
         None => ModelFiles::in_dir(dir)?,
     };
+    let name = super::name(dir);
+    let mut parts = vec![check_layout(dir, &golden, &files, name.clone(), options)?];
+    let original = dir.join(ORIGINAL);
+    if original.join(CONFIG).is_file() && original.join(WEIGHTS).is_file() {
+        let files = files.with_layout(&original);
+        parts.push(check_layout(dir, &golden, &files, format!("{name}/{ORIGINAL}"), options)?);
+    }
+    Ok(parts)
+}
+
+fn check_layout(
+    dir: &Path,
+    golden: &Golden,
+    files: &ModelFiles,
+    part: String,
+    options: &DoctorOptions,
+) -> Result<PartReport> {
     let set = match dir.canonicalize().ok().as_deref().and_then(Path::parent) {
         Some(parent) => parent.to_owned(),
         None => dir.join(".."),
@@ -54,17 +79,18 @@ pub fn check(dir: &Path, options: &DoctorOptions) -> Result<PartReport> {
         .weights(options.weights)
         .quantization(options.quantization)
         .device(options.device.clone())
-        .load_files(&files)?;
+        .load_files(files)?;
     let mut doctor = Doctor {
         lossy: lossy_pictures(&set)?,
         set,
         tensors: Tensors::read(&dir.join(golden::TENSORS))?,
         model: &model,
-        new_tokens: golden.new_tokens,
+        golden,
         latent_form: options.latent_form,
         notebook: Notebook::new(options),
     };
-    doctor.tokenizer(&golden);
+    doctor.tokenizer();
+    doctor.template()?;
     for (name, request) in &golden.requests {
         doctor.notebook.begin();
         if let Some(prompt) = request.prompt() {
@@ -74,14 +100,18 @@ pub fn check(dir: &Path, options: &DoctorOptions) -> Result<PartReport> {
         } else {
             let rows = request.rows.iter().map(|row| golden.requests.get(row));
             let rows: Option<Vec<&Request>> = rows.collect();
-            let unknown = || Error::Reference { path: path.clone(), reason: format!("{name} has a row that is none") };
+            let path = dir.join(golden::JSON);
+            let unknown = || Error::Reference { path, reason: format!("{name} has a row that is none") };
             doctor.batch(name, request, &rows.ok_or_else(unknown)?)?;
         }
     }
-    Ok(doctor.notebook.into_report(super::name(dir)))
+    Ok(doctor.notebook.into_report(part))
 }
 
 mod plain;
+mod probes;
+
+use probes::{DecoderCheck, TowerCheck};
 
 struct Doctor<'m> {
     /// The directory with `images/` and `preprocess.json`.
@@ -89,21 +119,31 @@ struct Doctor<'m> {
     lossy: BTreeMap<String, Arc<Rgb>>,
     tensors: Tensors,
     model: &'m Model,
-    new_tokens: usize,
+    golden: &'m Golden,
     latent_form: Option<LatentForm>,
     notebook: Notebook,
 }
 
 impl Doctor<'_> {
-    fn tokenizer(&mut self, golden: &Golden) {
+    fn tokenizer(&mut self) {
         let tokenizer = self.model.processor().tokenizer();
-        for case in &golden.tokenizer_cases {
+        for case in &self.golden.tokenizer_cases {
             let ids = tokenizer.encode(&case.text).unwrap_or_default();
             self.notebook.same(Stage::Tokenizer, &format!("{:?}", case.text), &ids, &case.ids);
             let got = [tokenizer.decode(&case.ids, false), tokenizer.decode(&case.ids, true)];
             let expected = [case.decoded.clone(), case.decoded_skip_special.clone()];
             self.notebook.same(Stage::Tokenizer, &format!("{:?}", case.text), &got, &expected);
         }
+    }
+
+    fn template(&mut self) -> Result<()> {
+        let Some(cases) = &self.golden.template else { return Ok(()) };
+        let processor = self.model.processor();
+        let conversation = Conversation::from_messages(cases.multi_turn.messages.clone())?;
+        let got = processor.prompt(&conversation, &[])?.ids;
+        let expected = processor.raw_prompt(&cases.multi_turn.prompt)?.ids;
+        self.notebook.same(Stage::Templates, "multi_turn", &got, &expected);
+        Ok(())
     }
 
     fn single(&mut self, name: &str, request: &Request) -> Result<()> {
@@ -117,7 +157,7 @@ impl Doctor<'_> {
     }
 
     fn prepare(&self, request: &Request) -> Result<Prepared> {
-        let mut conversation = Conversation::from_messages(request.messages.clone())?;
+        let mut conversation = Conversation::from_messages(request.messages(self.golden.image_token.as_deref()))?;
         for image in conversation.messages.iter_mut().flat_map(|message| &mut message.images) {
             *image = self.picture(image)?;
         }
@@ -151,12 +191,11 @@ impl Doctor<'_> {
         let got: Vec<i64> = prepared.prompt.ids.iter().map(|&id| id.into()).collect();
         self.notebook.same(Stage::Tokens, name, &got, &expected);
         let counts: Vec<usize> = prepared.prompt.images.iter().map(ExactSizeIterator::len).collect();
-        self.notebook.same(
-            Stage::Tokens,
-            name,
-            &counts,
-            request.num_image_tokens.get(row).map_or(&[][..], Vec::as_slice),
-        );
+        let expected = match (request.num_image_tokens.get(row), self.golden.num_image_tokens) {
+            (Some(counts), _) => counts.clone(),
+            (None, tokens) => vec![tokens.unwrap_or_default(); request.images().len()],
+        };
+        self.notebook.same(Stage::Tokens, name, &counts, &expected);
         Ok(())
     }
 
@@ -167,8 +206,10 @@ impl Doctor<'_> {
             got.resize(got.len().max(crops.len()), 0);
             self.notebook.same(Stage::Tiles, name, &got, &crops);
         }
-        let got: Vec<String> = prepared.tiles.iter().flat_map(|tiles| tiles.views().map(sha256)).collect();
-        self.notebook.same(Stage::Pixels, name, &got, &request.tile_sha256);
+        if !request.tile_sha256.is_empty() || prepared.tiles.is_empty() {
+            let got: Vec<String> = prepared.tiles.iter().flat_map(|tiles| tiles.views().map(sha256)).collect();
+            self.notebook.same(Stage::Pixels, name, &got, &request.tile_sha256);
+        }
         if let Some((expected, _)) = self.tensors.octets(&format!("{name}.pixels_u8"))? {
             let got: Vec<u8> = prepared.tiles.iter().flat_map(Tiles::as_bytes).copied().collect();
             self.notebook.same(Stage::Pixels, name, &got, expected);
@@ -176,14 +217,18 @@ impl Doctor<'_> {
         if let Some((expected, _)) = self.tensors.floats(&format!("{name}.pixel_values"))?
             && let Some(eyes) = &self.model.processor().spec().eyes
         {
-            let normalizer = eyes.tiling.normalizer();
-            let mut got = vec![0f32; expected.len()];
-            let views = prepared.tiles.iter().flat_map(Tiles::views);
-            for (view, planes) in
-                views.zip(got.chunks_exact_mut(expected.len().max(1) / request.tile_sha256.len().max(1)))
-            {
-                if view.len() == planes.len() {
+            let (normalizer, size) = (eyes.tiling.normalizer(), eyes.vision.image_size);
+            let views: Vec<(&[u8], usize)> = prepared
+                .tiles
+                .iter()
+                .flat_map(|tiles| tiles.views().map(|view| (view, tiles.size() as usize)))
+                .collect();
+            let mut got = vec![0f32; views.len() * 3 * size * size];
+            for ((view, from), planes) in views.into_iter().zip(got.chunks_exact_mut(3 * size * size)) {
+                if from == size {
                     normalizer.planes(view, planes);
+                } else {
+                    normalizer.planes(&shrink(view, from, size), planes);
                 }
             }
             self.notebook.values(Stage::PixelValues, name, &got, &expected);
@@ -195,21 +240,24 @@ impl Doctor<'_> {
     fn see(&mut self, name: &str, prepared: &Prepared) -> Result<TokenSequence> {
         let mut sequence = TokenSequence::new(prepared.prompt.ids.clone());
         let Some(eyes) = self.model.eyes() else { return Ok(sequence) };
-        let (mut features, mut tokens) = (Vec::new(), Vec::new());
+        let (mut features, mut high, mut tokens) = (Vec::new(), Vec::new(), Vec::new());
         for (index, (tiles, slots)) in prepared.tiles.iter().zip(&prepared.prompt.images).enumerate() {
-            let patches = eyes.patches(tiles, tiles.len())?;
-            let mut probe = SiglipCheck { doctor: self, name, is_first: index == 0, failure: None };
-            let Some(seen) = eyes.siglip().forward(&patches, &mut probe)? else { return Err(Error::Cancelled) };
+            let patches = eyes.patches(tiles.size(), &tiles.views().collect::<Vec<_>>())?;
+            let mut probe = TowerCheck { doctor: self, name, is_first: index == 0, failure: None };
+            let Some(seen) = eyes.features(&patches, &mut probe)? else { return Err(Error::Cancelled) };
             if let Some(failure) = probe.failure {
                 return Err(failure);
             }
-            let projected = eyes.projector().forward(&seen)?;
+            let projected = eyes.project(&seen)?;
             sequence.insert(slots.start, eyes.arrange(&projected, tiles.grid())?)?;
-            features.extend(to_vec(&seen)?);
+            features.extend(to_vec(&seen.low)?);
+            high.extend(seen.high.as_ref().map(to_vec).transpose()?.unwrap_or_default());
             tokens.extend(to_vec(&projected)?);
         }
         // A reference may hold the first views only.
         self.beginning(Stage::Vision, name, "vision", &features)?;
+        self.beginning(Stage::HighVision, name, "high_res", &high)?;
+        self.beginning(Stage::Projector, name, "aligned", &tokens)?;
         self.beginning(Stage::Projector, name, "projector", &tokens)?;
         Ok(sequence)
     }
@@ -289,7 +337,7 @@ impl Doctor<'_> {
         for (row, single) in rows.iter().enumerate() {
             let prepared = self.prepare(single)?;
             self.tokens(name, request, &prepared, row)?;
-            sequences.push(self.model.sequence(&prepared, &mut Seen::new(), &Cancel::new())?);
+            sequences.push(self.model.sequence(&prepared, &mut Pictures::new(0), &Cancel::new())?.0);
         }
         let eos = self.model.processor().tokenizer().eos_id().unwrap_or_default();
         let ids = self.generate(sequences, Sampling::greedy(), 0)?;
@@ -313,7 +361,7 @@ impl Doctor<'_> {
         mtp: Option<&Mtp>,
     ) -> Result<Vec<Vec<u32>>> {
         let options = GenerationOptions {
-            max_new_tokens: self.new_tokens,
+            max_new_tokens: self.golden.new_tokens,
             sampling,
             repetition_guard: None,
             ..GenerationOptions::default()
@@ -323,97 +371,5 @@ impl Doctor<'_> {
         let engine = engine.prefill_chunk(chunk).drafting(mtp).latent_form(self.latent_form);
         let completed = engine.start(requests, Cancel::new())?.finish()?;
         Ok(completed.iter().map(|completed| completed.ids()).collect())
-    }
-}
-
-/// Compares the vision tower's blocks; the reference has those of the request's first views.
-struct SiglipCheck<'a, 'm> {
-    doctor: &'a mut Doctor<'m>,
-    name: &'a str,
-    is_first: bool,
-    failure: Option<Error>,
-}
-
-impl SiglipCheck<'_, '_> {
-    fn check(&mut self, first: usize, stage: Stage, tensor: &str, x: &Tensor) {
-        if self.is_first {
-            let checked = self.compare(first, stage, tensor, x);
-            self.failure = self.failure.take().or(checked.err());
-        }
-    }
-
-    /// Views from `first` on, as far as the reference has them.
-    fn compare(&mut self, first: usize, stage: Stage, tensor: &str, x: &Tensor) -> Result<()> {
-        let (views, _, _) = x.dims3().map_err(seekvl_nn::Error::from)?;
-        let got = to_vec(x)?;
-        let Some((expected, _)) = self.doctor.tensors.floats(&format!("{}.{tensor}", self.name))? else {
-            return Ok(());
-        };
-        let start = first * (got.len() / views.max(1));
-        if let Some(expected) = expected.get(start..).filter(|rest| !rest.is_empty()) {
-            let both = got.len().min(expected.len());
-            self.doctor.notebook.values(stage, self.name, &got[..both], &expected[..both]);
-        }
-        Ok(())
-    }
-}
-
-impl SiglipProbe for SiglipCheck<'_, '_> {
-    fn embedded(&mut self, first: usize, x: &Tensor) {
-        self.check(first, Stage::VisionEmbed, "vision_embed", x);
-    }
-
-    fn block(&mut self, first: usize, block: usize, x: &Tensor) {
-        self.check(first, Stage::VisionBlock(block), &format!("vision_block.{block}"), x);
-    }
-}
-
-/// Compares the language model's layers.
-struct DecoderCheck<'a, 'm> {
-    doctor: &'a mut Doctor<'m>,
-    name: &'a str,
-    failure: Option<Error>,
-}
-
-impl DecoderCheck<'_, '_> {
-    fn check(&mut self, stage: Stage, tensor: &str, x: &Tensor) {
-        let checked = to_vec(x).map_err(Error::from);
-        let checked = checked.and_then(|x| self.doctor.beginning(stage, self.name, tensor, &x));
-        self.failure = self.failure.take().or(checked.err());
-    }
-
-    fn check_experts(&mut self, layer: usize, routing: &Routing) -> Result<()> {
-        let (doctor, name) = (&mut *self.doctor, self.name);
-        let ids = doctor.tensors.integers(&format!("{name}.router.{layer}.ids"))?;
-        let weights = doctor.tensors.floats(&format!("{name}.router.{layer}.weights"))?;
-        let (Some((ids, _)), Some((weights, _))) = (ids, weights) else { return Ok(()) };
-        let mut got: Vec<(i64, f32)> =
-            routing.ids.iter().zip(&routing.weights).map(|(&id, &weight)| (id.into(), weight)).collect();
-        for row in got.chunks_mut(routing.top_k.max(1)) {
-            row.sort_by_key(|(id, _)| *id);
-        }
-        let (got_ids, got_weights): (Vec<i64>, Vec<f32>) = got.into_iter().unzip();
-        doctor.notebook.chosen(Stage::Layer(layer, LayerPart::Experts), name, &got_ids, &ids);
-        if got_ids != ids {
-            doctor.notebook.tip();
-        } else {
-            doctor.notebook.values(Stage::Layer(layer, LayerPart::ExpertWeights), name, &got_weights, &weights);
-        }
-        Ok(())
-    }
-}
-
-impl Probe for DecoderCheck<'_, '_> {
-    fn hidden(&mut self, layer: usize, hidden: &Tensor) {
-        self.check(Stage::Layer(layer, LayerPart::Output), &format!("hidden.{layer}"), hidden);
-    }
-
-    fn routed(&mut self, layer: usize, routing: &Routing) {
-        let checked = self.check_experts(layer, routing);
-        self.failure = self.failure.take().or(checked.err());
-    }
-
-    fn normed(&mut self, hidden: &Tensor) {
-        self.check(Stage::HiddenNorm, "hidden.norm", hidden);
     }
 }

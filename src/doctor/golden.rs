@@ -22,6 +22,22 @@ pub struct Golden {
     pub requests: BTreeMap<String, Request>,
     #[serde(default)]
     pub tokenizer_cases: Vec<TokenizerCase>,
+    /// DeepSeek-VL: the token for an image, and how many stand for each.
+    pub image_token: Option<String>,
+    pub num_image_tokens: Option<usize>,
+    /// DeepSeek-VL: what the original makes of a conversation.
+    pub template: Option<TemplateCases>,
+}
+
+#[derive(Deserialize)]
+pub struct TemplateCases {
+    pub multi_turn: TemplateCase,
+}
+
+#[derive(Deserialize)]
+pub struct TemplateCase {
+    pub messages: Vec<RoleMessage>,
+    pub prompt: String,
 }
 
 #[derive(Deserialize)]
@@ -36,7 +52,12 @@ pub struct TokenizerCase {
 #[derive(Deserialize)]
 pub struct Request {
     #[serde(default)]
-    pub messages: Vec<RoleMessage>,
+    messages: Vec<RoleMessage>,
+    /// The same for DeepSeek-VL, with all images apart.
+    #[serde(default)]
+    conversation: Vec<RoleMessage>,
+    #[serde(default)]
+    images: Vec<PathBuf>,
     #[serde(default)]
     pub rows: Vec<String>,
     #[serde(default)]
@@ -44,10 +65,10 @@ pub struct Request {
     #[serde(default)]
     pub tile_sha256: Vec<String>,
     pub greedy_ids: Vec<Vec<u32>>,
-    pub text: Text,
+    pub text: Option<Text>,
     #[serde(default)]
     pub text_skip_special: Vec<String>,
-    /// The answer to a plain text, with special tokens and without.
+    /// The answer to a plain text or to DeepSeek-VL's conversation, with special tokens and without.
     #[serde(default)]
     pub decoded: String,
     #[serde(default)]
@@ -71,16 +92,32 @@ impl Request {
     /// The text that the model goes on with, if the request is one.
     pub fn prompt(&self) -> Option<&str> {
         match &self.text {
-            Text::Prompt(prompt) => Some(prompt),
-            Text::Answers(_) => None,
+            Some(Text::Prompt(prompt)) => Some(prompt),
+            Some(Text::Answers(_)) | None => None,
         }
+    }
+
+    /// The files of DeepSeek-VL's images.
+    pub fn images(&self) -> &[PathBuf] {
+        &self.images
+    }
+
+    /// The conversation, each image in its message.
+    pub fn messages(&self, image_token: Option<&str>) -> Vec<RoleMessage> {
+        let Some(image_token) = image_token.filter(|_| self.messages.is_empty()) else { return self.messages.clone() };
+        let mut images = self.images.iter().cloned();
+        let message = |message: &RoleMessage| {
+            let count = message.content.matches(image_token).count();
+            RoleMessage { images: images.by_ref().take(count).collect(), ..message.clone() }
+        };
+        self.conversation.iter().map(message).collect()
     }
 
     /// The first answer, with special tokens and without.
     pub fn answer(&self) -> [String; 2] {
         match &self.text {
-            Text::Prompt(_) => [self.decoded.clone(), self.decoded_skip_special.clone()],
-            Text::Answers(answers) => {
+            Some(Text::Prompt(_)) | None => [self.decoded.clone(), self.decoded_skip_special.clone()],
+            Some(Text::Answers(answers)) => {
                 [answers, &self.text_skip_special].map(|text| text.first().cloned().unwrap_or_default())
             }
         }

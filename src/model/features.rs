@@ -1,8 +1,9 @@
 //! Inner values of a model, for those who build on its parts.
 
-use super::{Model, Seen};
+use super::Model;
 use crate::conversation::{Conversation, Image, Message};
 use crate::processor::Prepared;
+use crate::recall::Pictures;
 use crate::{Options, Result};
 use seekvl_language::Span;
 use seekvl_nn::{Tensor, to_vec};
@@ -24,7 +25,7 @@ impl Array {
 
 impl Model {
     /// What the vision tower makes of a picture: `[views, patches, width]`, the global view first, then the tiles row by
-    /// row.
+    /// row. Of two towers it is SigLIP.
     ///
     /// # Errors
     /// An image that cannot be read, or options that do not fit the model.
@@ -32,9 +33,9 @@ impl Model {
         let eyes = self.eyes.as_ref().ok_or(crate::Error::NoEyes { images: 1 })?;
         let prepared = self.prepare_one(image, options)?;
         let tiles = &prepared.tiles[0];
-        let patches = eyes.patches(tiles, tiles.len())?;
-        let features = eyes.siglip().forward(&patches, &mut ())?.ok_or(crate::Error::Cancelled)?;
-        Array::new(&features)
+        let patches = eyes.patches(tiles.size(), &tiles.views().collect::<Vec<_>>())?;
+        let features = eyes.features(&patches, &mut ())?.ok_or(crate::Error::Cancelled)?;
+        Array::new(&features.low)
     }
 
     /// The rows that stand for a picture in the language model's sequence: `[image tokens, hidden]`, with those that
@@ -54,7 +55,7 @@ impl Model {
     /// # Errors
     /// As [`Model::generate`].
     pub fn logits(&self, conversation: &Conversation, options: &Options, every_position: bool) -> Result<Array> {
-        let sequence = self.encode(conversation, options, &mut Seen::new())?.sequence;
+        let sequence = self.encode(conversation, options, &mut Pictures::new(0))?.sequence;
         let chunk = if options.prefill_chunk == 0 { sequence.len() } else { options.prefill_chunk };
         let form = self.decoder.spec().attention.cheaper_form(sequence.len(), 0);
         let (mut cache, mut logits) = (self.decoder.new_cache(), Vec::new());

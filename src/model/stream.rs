@@ -1,6 +1,7 @@
 //! An answer in the making.
 
 use crate::answer::{Answer, Asked};
+use crate::recall::{Asking, ModelId, Recall};
 use crate::thinking::{Delta, Phase, Splitter};
 use crate::{Error, Result};
 use seekvl_language::{Event, Generation};
@@ -14,13 +15,15 @@ use std::collections::VecDeque;
 pub struct Stream<'m> {
     generation: Generation<'m>,
     asked: Asked,
+    model: ModelId,
+    asking: Asking,
     splitter: Splitter,
     deltas: VecDeque<Delta>,
 }
 
 impl<'m> Stream<'m> {
-    pub(super) fn new(generation: Generation<'m>, asked: Asked) -> Self {
-        Self { generation, splitter: Splitter::new(asked.thought), asked, deltas: VecDeque::new() }
+    pub(super) fn new(generation: Generation<'m>, asked: Asked, model: ModelId, asking: Asking) -> Self {
+        Self { generation, splitter: Splitter::new(asked.thought), asked, model, asking, deltas: VecDeque::new() }
     }
 
     /// The next piece of what the model thinks or says, with the word which; `None` when the answer is complete.
@@ -42,9 +45,16 @@ impl<'m> Stream<'m> {
     /// # Panics
     /// Never: there is one request, so there is one answer.
     pub fn finish(self) -> Answer {
+        self.end(None)
+    }
+
+    pub(crate) fn end(self, recall: Option<&mut Recall>) -> Answer {
         let mut completed = self.generation.into_completed();
-        let completed = completed.pop().expect("one request has one answer");
-        Answer::new(completed, self.asked)
+        let (answer, cache) = Answer::new(completed.pop().expect("one request has one answer"), self.asked);
+        if let Some(recall) = recall {
+            recall.keep(self.model, self.asking, &answer.tokens, cache);
+        }
+        answer
     }
 }
 

@@ -2,11 +2,10 @@
 
 use super::ImagePlan;
 use crate::Options;
-use crate::config::ModelSpec;
+use crate::config::{EyesSpec, ModelSpec};
 use seekvl_language::{AttentionSpec, Cache, DecoderSpec};
-use seekvl_nn::{Checkpoint, Quantization, StoredDtype, WeightType};
-use seekvl_projector::ProjectorSpec;
-use seekvl_vision::{SiglipSpec, TILES_AT_ONCE};
+use seekvl_nn::{BlockKind, Checkpoint, Format, Quantization, StoredDtype, WeightType};
+use seekvl_vision::{SamSpec, TILES_AT_ONCE};
 use serde::Serialize;
 
 const F32: u64 = size_of::<f32>() as u64;
@@ -56,10 +55,28 @@ impl WeightBytes {
     /// positions and routers become f32. The vision tower's pooling, which is never used, is never read.
     pub fn of(checkpoint: &Checkpoint, kept: WeightType, quantization: Option<Quantization>) -> Self {
         let mut sum = Self::default();
-        let is_unused = |name: &str| name.starts_with("vision.attn_pool.") || name.ends_with(".weight_scale_inv");
+        // Of every layout. Norms of the original that are never called are too small to matter.
+        let is_unused = |name: &str| {
+            name.contains(".attn_pool.") || name.contains("vision_model.head.") || name.ends_with(".weight_scale_inv")
+        };
+        let is_position = |name: &str| {
+            name.ends_with("pos_embed")
+                || name.ends_with("position_embedding.weight")
+                || name.ends_with(".rel_pos_h")
+                || name.ends_with(".rel_pos_w")
+        };
         for (name, tensor) in checkpoint.tensors().filter(|(name, _)| !is_unused(name)) {
-            let is_matrix = tensor.shape.len() > 1 && !name.ends_with("pos_embed");
+            let is_matrix = tensor.shape.len() > 1 && !is_position(name);
             let is_router = name.ends_with(".mlp.gate.weight");
+            if let (StoredDtype::Blocks(kind), &[.., inputs], true) = (tensor.dtype, &tensor.shape[..], is_matrix) {
+                let rows = tensor.elements() / inputs.max(1);
+                sum.held += match kind {
+                    BlockKind::Packed(format) => format.bytes(rows, inputs).unwrap_or(usize::MAX) as u64,
+                    BlockKind::Q5_0 => Format::Q8_0.bytes(rows, inputs).unwrap_or(usize::MAX) as u64,
+                    BlockKind::Q5_1 => tensor.elements() as u64 * F32,
+                };
+                continue;
+            }
             let format = match (quantization, &tensor.shape[..]) {
                 (Some(quantization), &[_, inputs]) if is_matrix && !is_router => quantization.format(name, inputs),
                 _ => None,
@@ -70,7 +87,7 @@ impl WeightBytes {
             }
             let wanted = match kept {
                 _ if !is_matrix || is_router => StoredDtype::F32,
-                WeightType::AsStored if matches!(tensor.dtype, StoredDtype::BF16 | StoredDtype::F8_E4M3) => {
+                WeightType::AsStored if matches!(tensor.dtype, StoredDtype::BF16 | StoredDtype::F8E4M3) => {
                     StoredDtype::BF16
                 }
                 WeightType::Bf16 => StoredDtype::BF16,
@@ -128,7 +145,7 @@ impl Memory {
         let image_tokens: u64 = images.iter().map(|image| image.tokens as u64).sum();
         let most_views = images.iter().map(views).max().unwrap_or(0);
         let most_pixels = images.iter().map(|image| u64::from(image.width) * u64::from(image.height)).max();
-        let tile = spec.eyes.as_ref().map_or(0, |eyes| eyes.vision.image_size * eyes.vision.image_size * 3) as u64;
+        let tile = spec.eyes.as_ref().map_or(0, |eyes| u64::from(eyes.tiling.tile_size()).pow(2) * 3);
         let prompt = prompt_tokens.min(spec.language.longest());
         let chunk = if options.prefill_chunk == 0 { prompt } else { options.prefill_chunk.min(prompt) };
         let mut memory = Self {
@@ -136,7 +153,7 @@ impl Memory {
             tiles: images.iter().map(views).sum::<u64>() * tile,
             image_rows: image_tokens * hidden * F32,
             decoding: most_pixels.unwrap_or(0) * 2 * 3,
-            vision: spec.eyes.as_ref().map_or(0, |eyes| vision(&eyes.vision, &eyes.projector, most_views)),
+            vision: spec.eyes.as_ref().map_or(0, |eyes| vision(eyes, most_views)),
             cache: cache(&spec.language, prompt, chunk, max_new_tokens),
             language: language(&spec.language, chunk as u64, prompt),
             peak: 0,
@@ -149,15 +166,37 @@ impl Memory {
 }
 
 /// Patches and features of all views; then the widest moment of a block (the stream, its norm, queries, keys and values,
-/// their mix and its projection; or the stream, its norm, both sides of the activation, and the result), or of the projector.
-fn vision(spec: &SiglipSpec, projector: &ProjectorSpec, views: u64) -> u64 {
+/// their mix and its projection; or the stream, its norm, both sides of the activation, and the result), of the projector, or of
+/// the tower for high resolution.
+fn vision(eyes: &EyesSpec, views: u64) -> u64 {
+    let (spec, projector) = (&eyes.vision, &eyes.projector);
     let (patches, width, mlp) = (spec.patches() as u64, spec.width as u64, spec.mlp as u64);
     let at_once = views.min(TILES_AT_ONCE as u64);
     let block = at_once * patches * (7 * width).max(3 * width + 2 * mlp);
     let side = projector.tokens_per_side(spec.grid()) as u64;
-    let joined = (projector.input_dim * projector.downsample * projector.downsample) as u64;
+    let joined = projector.joined_dim() as u64;
     let project = views * side * side * (2 * joined + 2 * projector.hidden_dim as u64 + projector.output_dim as u64);
-    F32 * (views * patches * (spec.patch_len() as u64 + width) + block.max(project))
+    let (held, high) = eyes.high.as_ref().map_or((0, 0), |high| self::high(&high.sam));
+    let all = views * (patches * (spec.patch_len() as u64 + width) + held);
+    F32 * (all + block.max(project).max(if views > 0 { high } else { 0 }))
+}
+
+/// Of a tower for high resolution: what is held of each view (patches and features), and its widest moment: a block (as above,
+/// with the two parts of the bias; windows may be larger than the grid), or a convolution, whose nine inputs of each output are
+/// gathered and put in order.
+fn high(spec: &SamSpec) -> (u64, u64) {
+    let (patches, width, mlp) = (spec.patches() as u64, spec.width as u64, spec.mlp as u64);
+    let padded = (spec.grid().div_ceil(spec.window) * spec.window).pow(2) as u64;
+    let bias = 2 * (spec.heads * spec.grid()) as u64;
+    let block = (2 * patches * width + padded * (6 * width + bias)).max(patches * (3 * width + 2 * mlp));
+    let features = (spec.side * spec.side) as u64;
+    let [first, second] = spec.channels.map(|channels| channels as u64);
+    let neck = patches * (width + 20 * spec.neck as u64);
+    let down = features * (16 + 4 * 18) * spec.neck as u64 + features * 4 * first;
+    let down = down.max(features * (4 + 18) * first + features * second);
+    // What the first block that attends to everything makes is kept to the end.
+    let widest = block.max(neck).max(down) + patches * width;
+    (patches * spec.patch_len() as u64 + features * second, widest)
 }
 
 /// Room for prompt and answer, in whole blocks.

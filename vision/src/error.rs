@@ -84,13 +84,16 @@ pub enum Error {
     /// A key of the processor's configuration has a value that makes no sense.
     #[error("processor configuration: `{key}` is {value}: {reason}")]
     Config {
-        /// The key, as in `processor_config.json`.
+        /// The key, as in `processor_config.json` or `preprocessor_config.json`.
         key: &'static str,
         /// Its value.
         value: String,
         /// Why it cannot be used.
         reason: String,
     },
+    /// Candidate resolutions for a model that looks at pictures as a whole.
+    #[error("this model does not cut pictures into tiles")]
+    NoTiles,
     /// No candidate resolution is as small as the caller wants.
     #[error("no candidate resolution has at most {max_tiles} tiles: the smallest has {smallest}")]
     TooFewTiles {

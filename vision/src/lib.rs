@@ -29,19 +29,23 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod attention;
 mod decode;
 mod error;
 mod grid;
 mod normalize;
 mod resample;
 mod rgb;
+mod sam;
 mod siglip;
 mod tile;
 
 pub use decode::{Conversion, DecodeLimits, DecodeOptions};
 pub use error::{Error, Result};
-pub use grid::{Cropping, Resolution, TileGrid, TilingConfig, TilingSpec};
-pub use normalize::Normalizer;
+pub use grid::{Cropping, Resolution, TileGrid, TilingConfig, TilingSpec, WholeConfig};
+pub use normalize::{Level, Normalizer};
+pub use resample::shrink;
 pub use rgb::{PixelLayout, Rgb};
+pub use sam::{Sam, SamProbe, SamSpec};
 pub use siglip::{Siglip, SiglipProbe, SiglipSpec, TILES_AT_ONCE};
 pub use tile::{Placement, Tiles};

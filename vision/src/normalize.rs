@@ -4,10 +4,33 @@ use crate::error::{Error, Result};
 
 const CHANNELS: usize = 3;
 
+/// A channel of a pixel: a level of 0 to 255, or the share of light, from 0 to 1, that it stands for.
+pub trait Level: Copy {
+    /// Its normalised value in a channel (0 red, 1 green, 2 blue).
+    ///
+    /// # Panics
+    /// If `channel` is not below 3.
+    fn normalized(self, by: &Normalizer, channel: usize) -> f32;
+}
+
+impl Level for u8 {
+    fn normalized(self, by: &Normalizer, channel: usize) -> f32 {
+        by.table[channel][usize::from(self)]
+    }
+}
+
+impl Level for f32 {
+    fn normalized(self, by: &Normalizer, channel: usize) -> f32 {
+        (self - by.mean[channel]) / by.std[channel]
+    }
+}
+
 /// Turns levels of 0 to 255 into `(level / 255 - mean) / std` in f32, with one table per channel:
 /// what torchvision's `ToTensor` and `Normalize` compute.
 #[derive(Clone, PartialEq)]
 pub struct Normalizer {
+    mean: [f32; CHANNELS],
+    std: [f32; CHANNELS],
     table: Box<[[f32; 256]; CHANNELS]>,
 }
 
@@ -28,12 +51,11 @@ impl Normalizer {
         if !std.iter().all(|&std| std as f32 > 0.0 && (std as f32).is_finite()) {
             return Err(error("image_std", std, "each must be a positive, finite number"));
         }
-        let level = |level: usize, channel: usize| {
-            let unit = level as f32 / 255.0;
-            if normalize { (unit - mean[channel] as f32) / std[channel] as f32 } else { unit }
-        };
+        let (mean, std) = if normalize { (mean, std) } else { ([0.0; CHANNELS], [1.0; CHANNELS]) };
+        let (mean, std) = (mean.map(|mean| mean as f32), std.map(|std| std as f32));
+        let level = |level: usize, channel: usize| (level as f32 / 255.0 - mean[channel]) / std[channel];
         let table = std::array::from_fn(|channel| std::array::from_fn(|value| level(value, channel)));
-        Ok(Self { table: Box::new(table) })
+        Ok(Self { mean, std, table: Box::new(table) })
     }
 
     /// The value of each level of a channel (0 red, 1 green, 2 blue).
@@ -48,12 +70,12 @@ impl Normalizer {
     ///
     /// # Panics
     /// If `planes` is not as long as `pixels`, or that is not a multiple of 3.
-    pub fn planes(&self, pixels: &[u8], planes: &mut [f32]) {
+    pub fn planes<L: Level>(&self, pixels: &[L], planes: &mut [f32]) {
         assert!(pixels.len() == planes.len() && pixels.len().is_multiple_of(CHANNELS), "pixels [n, 3], planes [3, n]");
         let (pixels, _) = pixels.as_chunks::<CHANNELS>();
         for (channel, plane) in planes.chunks_exact_mut(pixels.len().max(1)).enumerate() {
             for (value, pixel) in plane.iter_mut().zip(pixels) {
-                *value = self.table[channel][usize::from(pixel[channel])];
+                *value = pixel[channel].normalized(self, channel);
             }
         }
     }
@@ -66,7 +88,7 @@ impl Normalizer {
     ///
     /// # Panics
     /// If the lengths are others, or `patch` is zero.
-    pub fn patches(&self, view: &[u8], size: usize, patch: usize, rows: &mut [f32]) {
+    pub fn patches<L: Level>(&self, view: &[L], size: usize, patch: usize, rows: &mut [f32]) {
         let across = size / patch;
         assert_eq!(view.len(), size * size * CHANNELS, "a view is [size, size, 3]");
         assert_eq!(rows.len(), across * across * CHANNELS * patch * patch, "rows are [patches, 3 * patch^2]");
@@ -77,11 +99,10 @@ impl Normalizer {
         for (index, row) in rows.chunks_exact_mut(CHANNELS * patch * patch).enumerate() {
             let corner = index / across * patch * size + index % across * patch;
             for (channel, plane) in row.chunks_exact_mut(patch * patch).enumerate() {
-                let table = &self.table[channel];
                 for (dy, line) in plane.chunks_exact_mut(patch).enumerate() {
                     let pixels = &pixels[corner + dy * size..][..patch];
                     for (value, pixel) in line.iter_mut().zip(pixels) {
-                        *value = table[usize::from(pixel[channel])];
+                        *value = pixel[channel].normalized(self, channel);
                     }
                 }
             }

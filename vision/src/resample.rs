@@ -5,6 +5,8 @@
 //! picture shrinks; weights are fixed-point numbers with 22 fractional bits. This follows the
 //! arithmetic of Pillow's `Resample.c` step by step, since a different order of rounding is visible
 //! in the last bit.
+//!
+//! [`shrink`] is another resize: bilinear, in floats, as torchvision does it with tensors.
 
 use rayon::prelude::*;
 
@@ -12,15 +14,14 @@ use crate::Rgb;
 
 /// Fractional bits of a weight: 32 less 8 for the pixel and 2 for the overshoot of the sum.
 const PRECISION: u32 = 32 - 8 - 2;
-/// Half the width of the kernel, in output pixels when shrinking and input pixels when enlarging.
-const SUPPORT: f64 = 2.0;
 const CHANNELS: usize = 3;
 /// Rows that the horizontal pass takes at once.
 const BLOCK: usize = 16;
 
 /// Resizes to `width` by `height`, both at least 1.
 pub(crate) fn resize(image: &Rgb, width: u32, height: u32) -> Rgb {
-    let (columns, rows) = (Taps::new(image.width(), width), Taps::new(image.height(), height));
+    let taps = |input, output| Taps::new(&BICUBIC, input, output, fixed_point);
+    let (columns, rows) = (taps(image.width(), width), taps(image.height(), height));
     // An axis whose size stays is left as it is.
     let across = |pixels: &[u8]| (width != image.width()).then(|| resize_rows(pixels, image.width(), &columns));
     let down = |pixels: &[u8], width| (height != image.height()).then(|| resize_columns(pixels, width, &rows));
@@ -44,20 +45,30 @@ fn vertical_first(image: &Rgb, width: u32, height: u32) -> bool {
     lost_height > 0 && lost_height > 2 * lost_width
 }
 
+/// What weighs the input around an output position.
+struct Filter {
+    /// Half its width, in output pixels when shrinking and input pixels when enlarging.
+    support: f64,
+    weight: fn(f64) -> f64,
+}
+
+const BICUBIC: Filter = Filter { support: 2.0, weight: bicubic };
+const BILINEAR: Filter = Filter { support: 1.0, weight: |x| (1.0 - x.abs()).max(0.0) };
+
 /// For each output position along one axis, the input positions that it is made of.
-struct Taps {
+struct Taps<W> {
     /// First input position of each output position.
     starts: Vec<usize>,
     /// `starts[i]` and the following positions have the weights `weights[ends[i - 1]..ends[i]]`.
     ends: Vec<usize>,
-    weights: Vec<i32>,
+    weights: Vec<W>,
 }
 
-impl Taps {
-    fn new(input: u32, output: u32) -> Self {
+impl<W> Taps<W> {
+    fn new(filter: &Filter, input: u32, output: u32, convert: fn(f64) -> W) -> Self {
         let scale = f64::from(input) / f64::from(output);
         let stretch = scale.max(1.0);
-        let support = SUPPORT * stretch;
+        let support = filter.support * stretch;
         let mut taps = Taps { starts: Vec::new(), ends: Vec::new(), weights: Vec::new() };
         let mut kernel = Vec::new();
         for position in 0..output {
@@ -66,9 +77,9 @@ impl Taps {
             let start = (center - support + 0.5) as usize;
             let end = ((center + support + 0.5) as usize).min(input as usize);
             kernel.clear();
-            kernel.extend((start..end).map(|x| bicubic((x as f64 - center + 0.5) * (1.0 / stretch))));
+            kernel.extend((start..end).map(|x| (filter.weight)((x as f64 - center + 0.5) * (1.0 / stretch))));
             let sum: f64 = kernel.iter().sum();
-            taps.weights.extend(kernel.iter().map(|weight| fixed_point(weight / sum)));
+            taps.weights.extend(kernel.iter().map(|weight| convert(weight / sum)));
             taps.starts.push(start);
             taps.ends.push(taps.weights.len());
         }
@@ -80,7 +91,7 @@ impl Taps {
     }
 
     /// The first input position of an output position, and the weights from there on.
-    fn at(&self, position: usize) -> (usize, &[i32]) {
+    fn at(&self, position: usize) -> (usize, &[W]) {
         let from = position.checked_sub(1).map_or(0, |previous| self.ends[previous]);
         (self.starts[position], &self.weights[from..self.ends[position]])
     }
@@ -106,7 +117,7 @@ fn fixed_point(weight: f64) -> i32 {
 }
 
 /// The vertical pass: each output row is a weighted sum of input rows.
-fn resize_columns(pixels: &[u8], width: u32, taps: &Taps) -> Vec<u8> {
+fn resize_columns(pixels: &[u8], width: u32, taps: &Taps<i32>) -> Vec<u8> {
     let stride = width as usize * CHANNELS;
     let mut output = vec![0; taps.len() * stride];
     output.par_chunks_mut(stride).enumerate().for_each(|(y, row)| {
@@ -118,7 +129,7 @@ fn resize_columns(pixels: &[u8], width: u32, taps: &Taps) -> Vec<u8> {
 
 /// The horizontal pass. A block of rows is laid on its side, so that an output column is a weighted
 /// sum of input columns and one loop serves both passes.
-fn resize_rows(pixels: &[u8], width: u32, taps: &Taps) -> Vec<u8> {
+fn resize_rows(pixels: &[u8], width: u32, taps: &Taps<i32>) -> Vec<u8> {
     let stride = width as usize * CHANNELS;
     let output_stride = taps.len() * CHANNELS;
     let mut output = vec![0; pixels.len() / stride * output_stride];
@@ -164,4 +175,31 @@ fn sum_lanes<const LANES: usize>(lines: &[u8], stride: usize, weights: &[i32]) -
         }
     }
     sums.map(|sum| (sum >> PRECISION).clamp(0, 255) as u8)
+}
+
+/// Shrinks a square of levels, `[size, size, 3]`, to shares of light from 0 to 1, `[to, to, 3]`: what torchvision's `Resize` with
+/// antialiasing makes of a tensor of these shares. Rows first, and nothing is rounded to 8 bits.
+///
+/// # Panics
+/// If `pixels` is not of this size, or a size is 0.
+pub fn shrink(pixels: &[u8], size: usize, to: usize) -> Vec<f32> {
+    assert!(to > 0 && size > 0 && pixels.len() == size * size * CHANNELS, "a view is [size, size, 3]");
+    let taps = Taps::new(&BILINEAR, size as u32, to as u32, |weight| weight as f32);
+    let mut across = vec![0f32; size * to * CHANNELS];
+    for (line, out) in pixels.chunks_exact(size * CHANNELS).zip(across.chunks_exact_mut(to * CHANNELS)) {
+        for (x, out) in out.as_chunks_mut::<CHANNELS>().0.iter_mut().enumerate() {
+            let (start, weights) = taps.at(x);
+            for (weight, pixel) in weights.iter().zip(&line.as_chunks::<CHANNELS>().0[start..]) {
+                out.iter_mut().zip(pixel).for_each(|(out, &level)| *out += weight * (f32::from(level) / 255.0));
+            }
+        }
+    }
+    let mut shrunk = vec![0f32; to * to * CHANNELS];
+    for (y, out) in shrunk.chunks_exact_mut(to * CHANNELS).enumerate() {
+        let (start, weights) = taps.at(y);
+        for (weight, line) in weights.iter().zip(across.chunks_exact(to * CHANNELS).skip(start)) {
+            out.iter_mut().zip(line).for_each(|(out, value)| *out += weight * value);
+        }
+    }
+    shrunk
 }

@@ -1,8 +1,9 @@
-//! The SigLIP vision transformer (Zhai et al. 2023) as DeepSeek-VL2 has it: `siglip_vit.py` of the original, which
-//! follows timm. Pre-norm blocks, learned positions, a final norm, all patches kept; the attention pooling that
+//! The SigLIP vision transformer (Zhai et al. 2023) as DeepSeek-VL2 and DeepSeek-VL have it: `siglip_vit.py` of the originals,
+//! which follows timm. Pre-norm blocks, learned positions, a final norm, all patches kept; the attention pooling that
 //! checkpoints carry is not used.
 
-use seekvl_nn::{Activation, DType, LayerNorm, Linear, Loader, Mask, Mlp, Result, Tensor, attention, round_rows};
+use crate::attention::Qkv;
+use seekvl_nn::{Activation, Arithmetic, LayerNorm, Linear, Loader, Mlp, Result, Tensor};
 
 /// Tiles that go through the tower together. One has rows enough to spread the cost of reading the weights, and activations
 /// that a third-level cache holds.
@@ -23,6 +24,8 @@ pub struct SiglipSpec {
     pub heads: usize,
     /// Width inside the feed-forward layers.
     pub mlp: usize,
+    /// What is inside the feed-forward layers.
+    pub activation: Activation,
 }
 
 impl SiglipSpec {
@@ -39,6 +42,13 @@ impl SiglipSpec {
     /// Numbers in a patch.
     pub fn patch_len(&self) -> usize {
         3 * self.patch_size * self.patch_size
+    }
+
+    /// Multiplications and additions for one tile: its products, and its scores and their mixtures.
+    pub fn operations(&self) -> f64 {
+        let (patches, width, layers) = (self.patches() as f64, self.width as f64, self.layers as f64);
+        let positions = patches * width;
+        2.0 * patches * (self.parameters() as f64 - positions) + 4.0 * layers * patches * patches * width
     }
 
     /// Parameters that are used, and those of the unused pooling not counted.
@@ -80,14 +90,15 @@ pub struct Siglip {
 
 struct Block {
     norm1: LayerNorm,
-    qkv: Linear,
+    qkv: Qkv,
     out: Linear,
     norm2: LayerNorm,
     mlp: Mlp,
 }
 
 impl Siglip {
-    /// Reads `patch_embed`, `pos_embed`, `blocks` and `norm` at the loader's place.
+    /// Reads `patch_embed`, `pos_embed`, `blocks` and `norm` at the loader's place. Queries, keys and values of a block are
+    /// `attn.qkv`, or else `attn.q`, `attn.k` and `attn.v`; positions may have a leading dimension of 1.
     ///
     /// # Errors
     /// A tensor that is missing or misshapen.
@@ -101,24 +112,31 @@ impl Siglip {
             let loader = loader.at(format_args!("blocks.{i}"));
             Ok(Block {
                 norm1: loader.layer_norm("norm1", width, EPS)?,
-                qkv: loader.linear("attn.qkv", width, 3 * width, true)?,
+                qkv: qkv(&loader, width)?,
                 out: loader.linear("attn.proj", width, width, true)?,
                 norm2: loader.layer_norm("norm2", width, EPS)?,
                 mlp: Mlp::new(
                     loader.linear("mlp.fc1", width, mlp, true)?,
-                    Activation::GeluTanh,
+                    spec.activation,
                     loader.linear("mlp.fc2", mlp, width, true)?,
                 ),
             })
         };
         loader.skip("attn_pool.");
+        let positions = [1, spec.patches(), width];
+        let is_flat = loader.shape("pos_embed").is_some_and(|shape| shape.len() == 2);
         Ok(Self {
             spec,
             patch_embedding,
-            positions: loader.tensor("pos_embed", &[1, spec.patches(), width])?,
+            positions: loader.tensor("pos_embed", &positions[usize::from(is_flat)..])?,
             blocks: (0..spec.layers).map(block).collect::<Result<_>>()?,
             norm: loader.layer_norm("norm", width, EPS)?,
         })
+    }
+
+    /// The arithmetic of its products, by the weights of the first block.
+    pub fn arithmetic(&self) -> Arithmetic {
+        self.blocks.first().map_or(&self.patch_embedding, |block| &block.out).weight().arithmetic()
     }
 
     /// The tower's shape.
@@ -151,30 +169,20 @@ impl Siglip {
             if probe.is_cancelled() {
                 return Ok(None);
             }
-            let attended = self.attend(block, &block.norm1.forward(&x)?)?;
+            let attended = block.qkv.attend(&block.norm1.forward(&x)?, self.spec.heads, None)?;
             x = block.out.forward_then(&attended, None, Some(&x))?;
             x = block.mlp.forward_add(&block.norm2.forward(&x)?, &x)?;
             probe.block(first, i, &x);
         }
         self.norm.forward(&x).map(Some)
     }
+}
 
-    /// What the heads of a block make of `x`, side by side.
-    fn attend(&self, block: &Block, x: &Tensor) -> Result<Tensor> {
-        let (tiles, patches, width) = x.dims3()?;
-        let heads = self.spec.heads;
-        let scale = ((width / heads) as f32).powf(-0.5);
-        let qkv = block.qkv.forward(x)?.reshape((tiles, patches, 3 * heads, width / heads))?;
-        let one = |tile: usize| {
-            let qkv = qkv.narrow(0, tile, 1)?.squeeze(0)?;
-            let mut keys_values = qkv.narrow(1, heads, 2 * heads)?;
-            if block.qkv.weight().dtype() == DType::BF16 {
-                keys_values = round_rows(&keys_values)?;
-            }
-            let (k, v) = (keys_values.narrow(1, 0, heads)?, keys_values.narrow(1, heads, heads)?);
-            attention(&qkv.narrow(1, 0, heads)?, &[k], &[v], scale, Mask::None)
-        };
-        let attended = Tensor::stack(&(0..tiles).map(one).collect::<Result<Vec<_>>>()?, 0)?;
-        Ok(attended.reshape((tiles, patches, width))?)
+fn qkv(loader: &Loader, width: usize) -> Result<Qkv> {
+    const APART: [&str; 3] = ["attn.q", "attn.k", "attn.v"];
+    if APART.iter().any(|name| loader.contains(&format!("{name}.weight"))) {
+        let parts = APART.iter().map(|name| loader.linear(name, width, width, true));
+        return Ok(Qkv::new(parts.collect::<Result<_>>()?));
     }
+    Ok(Qkv::new(vec![loader.linear("attn.qkv", width, 3 * width, true)?]))
 }

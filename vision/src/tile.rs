@@ -39,9 +39,18 @@ impl Placement {
         let (x, y) = (centred(canvas.width, fitted.width), centred(canvas.height, fitted.height));
         Some(Self { x, y, width: fitted.width, height: fitted.height })
     }
+
+    /// Fits a picture into a square and centres it, as DeepSeek-VL's `image_processing_vlm.py` does: sides are truncated, and
+    /// no shorter than `min_side`, which is from 1 to `square`; offsets are rounded down.
+    pub fn within(width: u32, height: u32, square: u32, min_side: u32) -> Self {
+        let longer = f64::from(width.max(height));
+        let side = |side: u32| ((f64::from(side) / longer * f64::from(square)) as u32).clamp(min_side, square);
+        let (width, height) = (side(width), side(height));
+        Self { x: (square - width) / 2, y: (square - height) / 2, width, height }
+    }
 }
 
-/// The views of one picture: the global one, then the local tiles row by row. Each is
+/// The views of one picture: the global one, then the local tiles, if there are some, row by row. Each is
 /// `[size, size, 3]`, 8 bits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tiles {
@@ -60,11 +69,18 @@ impl Tiles {
         let view = size as usize * size as usize * CHANNELS;
         let mut views = spec.pad_color().repeat((1 + grid.tiles()) * view / CHANNELS);
         let (global, local) = views.split_at_mut(view);
-        paint(picture, global, TileGrid { cols: 1, rows: 1 }, size);
-        if grid.tiles() == 1 {
-            local.copy_from_slice(global);
-        } else {
-            paint(picture, local, grid, size);
+        if let Some(place) = spec.place(picture.width(), picture.height()) {
+            paint(picture, place, global, 1, size);
+        }
+        let canvas = Resolution { width: grid.cols * size, height: grid.rows * size };
+        match grid.tiles() {
+            0 => {}
+            1 => local.copy_from_slice(global),
+            _ => {
+                if let Some(place) = Placement::fit(picture.width(), picture.height(), canvas) {
+                    paint(picture, place, local, grid.cols as usize, size);
+                }
+            }
         }
         Self { grid, size, views }
     }
@@ -75,7 +91,8 @@ impl Tiles {
     pub fn from_views(grid: TileGrid, size: u32, views: Vec<u8>) -> Option<Self> {
         let view = (size as usize).checked_pow(2)?.checked_mul(CHANNELS)?;
         let expected = (1 + grid.tiles()).checked_mul(view)?;
-        (size > 0 && grid.tiles() > 0 && views.len() == expected).then_some(Self { grid, size, views })
+        let is_grid = grid == TileGrid::NONE || grid.tiles() > 0;
+        (size > 0 && is_grid && views.len() == expected).then_some(Self { grid, size, views })
     }
 
     /// The grid of the local tiles.
@@ -114,12 +131,10 @@ impl Tiles {
     }
 }
 
-/// Resizes a picture to the canvas of a grid and copies it into the grid's tiles.
-fn paint(picture: &Rgb, tiles: &mut [u8], grid: TileGrid, size: u32) {
-    let canvas = Resolution { width: grid.cols * size, height: grid.rows * size };
-    let Some(place) = Placement::fit(picture.width(), picture.height(), canvas) else { return };
+/// Resizes a picture to its place on a canvas of tiles, `cols` across, and copies it into them.
+fn paint(picture: &Rgb, place: Placement, tiles: &mut [u8], cols: usize, size: u32) {
     let resized = resize(picture, place.width, place.height);
-    let (size, cols) = (size as usize, grid.cols as usize);
+    let size = size as usize;
     let row_bytes = place.width as usize * CHANNELS;
     for (row, y) in resized.pixels().chunks_exact(row_bytes).zip(place.y as usize..) {
         // Line by line; a line crosses the tiles of one row of the grid.

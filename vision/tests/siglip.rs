@@ -1,15 +1,48 @@
 //! The tower against the original's outputs.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
-use seekvl_nn::{Checkpoint, Device, Loader, Tensor, WeightType, to_vec};
+use seekvl_nn::{Activation, Checkpoint, Device, Loader, Tensor, WeightType, to_vec};
 use seekvl_vision::{Siglip, SiglipProbe, SiglipSpec};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const CHECKPOINTS: [(&str, SiglipSpec); 3] = [
-    ("vl2-tiny-like", SiglipSpec { image_size: 48, patch_size: 14, width: 48, layers: 3, heads: 4, mlp: 179 }),
-    ("vl2-small-like", SiglipSpec { image_size: 64, patch_size: 14, width: 56, layers: 2, heads: 4, mlp: 209 }),
-    ("vl2-base-like", SiglipSpec { image_size: 80, patch_size: 14, width: 64, layers: 3, heads: 4, mlp: 239 }),
+    (
+        "vl2-tiny-like",
+        SiglipSpec {
+            image_size: 48,
+            patch_size: 14,
+            width: 48,
+            layers: 3,
+            heads: 4,
+            mlp: 179,
+            activation: Activation::GeluTanh,
+        },
+    ),
+    (
+        "vl2-small-like",
+        SiglipSpec {
+            image_size: 64,
+            patch_size: 14,
+            width: 56,
+            layers: 2,
+            heads: 4,
+            mlp: 209,
+            activation: Activation::GeluTanh,
+        },
+    ),
+    (
+        "vl2-base-like",
+        SiglipSpec {
+            image_size: 80,
+            patch_size: 14,
+            width: 64,
+            layers: 3,
+            heads: 4,
+            mlp: 239,
+            activation: Activation::GeluTanh,
+        },
+    ),
 ];
 
 fn loader(dir: &Path, is_wanted: fn(&str) -> bool) -> Loader {

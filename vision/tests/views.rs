@@ -99,6 +99,7 @@ fn views_may_come_from_elsewhere() {
     assert_eq!(again.as_ref(), Some(&tiles));
     assert_eq!(Tiles::from_views(tiles.grid(), tiles.size() - 1, tiles.as_bytes().to_vec()), None);
     assert_eq!(Tiles::from_views(TileGrid { cols: 0, rows: 1 }, 1, vec![0; 3]), None);
+    assert_eq!(Tiles::from_views(TileGrid::NONE, 1, vec![0; 3]).map(|tiles| tiles.len()), Some(1));
 }
 
 #[test]

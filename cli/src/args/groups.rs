@@ -23,11 +23,18 @@ pub struct SourceArgs {
 /// Which model, and how it is kept.
 #[derive(Debug, Args)]
 pub struct ModelArgs {
-    /// nano (part of this program), hub id, such as deepseek-ai/deepseek-vl2-tiny, or directory [default: nano].
+    /// nano (part of this program), hub id, such as deepseek-ai/deepseek-vl2-tiny, directory, or GGUF file [default: nano].
     ///
     /// A directory called nano is meant by ./nano.
     #[arg(short, long, value_name = "ID_OR_DIR", help_heading = MODEL)]
     pub model: Option<String>,
+    #[command(flatten)]
+    pub load: LoadArgs,
+}
+
+/// How a model is kept.
+#[derive(Debug, Args)]
+pub struct LoadArgs {
     #[command(flatten)]
     pub source: SourceArgs,
     /// Type that weights are kept in.
@@ -78,6 +85,27 @@ pub enum QuantizationArg {
     #[value(name = "q4_0")]
     Q4_0,
     /// 4 bits, 6 where it matters, 8 in the vision tower.
+    #[value(name = "q4_k_m")]
+    Q4KM,
+}
+
+/// Types of the matrices in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum FileTypeArg {
+    /// 32-bit floats.
+    F32,
+    /// 16-bit floats.
+    F16,
+    /// Brain floats.
+    Bf16,
+    /// 8 bits.
+    #[value(name = "q8_0")]
+    Q8_0,
+    /// 4 bits; the output layer 6 bits.
+    #[value(name = "q4_0")]
+    Q4_0,
+    /// 4 bits with minima, 6 where it matters more.
     #[value(name = "q4_k_m")]
     Q4KM,
 }

@@ -38,11 +38,27 @@ fn describe(info: &ModelInfo) -> Table {
     if let Some(vision) = &info.vision {
         add("vision", format!("{} blocks of width {}, {} heads", vision.layers, vision.width, vision.heads));
         let (tile, patch) = (vision.tile_size, vision.patch_size);
-        add("", format!("tiles of {tile} x {tile} pixels, patches of {patch} x {patch}, {} a tile", vision.patches));
-        add("", format!("an image has up to {} tiles and a view of the whole", vision.max_tiles));
+        let tiles = if vision.max_tiles == 0 { "views" } else { "tiles" };
+        add("", format!("{tiles} of {tile} x {tile} pixels, patches of {patch} x {patch}, {} each", vision.patches));
+        match vision.max_tiles {
+            0 => add("", "an image is looked at as a whole".into()),
+            tiles => add("", format!("an image has up to {tiles} tiles and a view of the whole")),
+        }
+        if let Some(high) = &vision.high {
+            let (side, layers, global) = (high.image_size, high.layers, high.global);
+            add(
+                "",
+                format!("and {layers} blocks of width {}, {} heads, on {side} x {side} pixels", high.width, high.heads),
+            );
+            add("", format!("{global} of them attend to everything, the rest to windows of {0} x {0}", high.window));
+        }
     }
     if let Some(projector) = &info.projector {
-        add("projector", format!("{} patches to a token", projector.downsample * projector.downsample));
+        let joined = projector.downsample * projector.downsample;
+        add(
+            "projector",
+            if joined == 1 { "a patch to a token".into() } else { format!("{joined} patches to a token") },
+        );
         let (each, least) = (projector.tokens_per_view, projector.least_image_tokens);
         add("", format!("{each} tokens a view, at least {least} an image"));
     }

@@ -75,7 +75,10 @@ fn print(output: &mut Output, files: &[String], plan: &Plan) -> io::Result<()> {
             images.add_row([
                 file.into(),
                 number(format_args!("{} x {}", image.width, image.height)),
-                number(format_args!("{} x {}", image.cols, image.rows)),
+                match image.grid().tiles() {
+                    0 => number("none"),
+                    _ => number(format_args!("{} x {}", image.cols, image.rows)),
+                },
                 number(HumanCount(image.tokens as u64)),
             ]);
         }

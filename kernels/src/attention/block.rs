@@ -11,7 +11,7 @@ use std::ops::Range;
 
 /// Some rows of one key head. Row `i * group + g` is query `i` of the head's `g`-th query head.
 pub(super) struct Block<'a, E> {
-    pub a: &'a Attention,
+    pub a: &'a Attention<'a>,
     pub sizes: Sizes,
     pub q: Rows<'a>,
     pub k: Parts<'a, E>,
@@ -79,7 +79,7 @@ impl<E: Element> Kernel for Block<'_, E> {
                     Packed::new(sizes, &here[..sizes.block()])
                 }
             };
-            self.score(s, keys.len(), packed, &mut buffers);
+            self.score(s, keys.clone(), packed, &mut buffers);
             self.accumulate(s, keys, packed, &mut buffers);
             buffers.keys = here;
         }
@@ -127,10 +127,16 @@ impl<E: Element> Block<'_, E> {
 
     /// The scores of all rows with a block of keys.
     #[inline(always)]
-    fn score<S: Simd>(&self, s: S, keys: usize, packed: Packed<'_>, buffers: &mut Buffers<'_>) {
+    fn score<S: Simd>(&self, s: S, keys: Range<usize>, packed: Packed<'_>, buffers: &mut Buffers<'_>) {
         let (rows, width) = (self.rows.len(), panel::<S>());
         buffers.scores.fill(0.0);
-        for first in (0..keys).step_by(width) {
+        if let Some(bias) = &self.a.bias {
+            for (row, scores) in buffers.scores.chunks_exact_mut(KEYS).take(rows).enumerate() {
+                let (query, head) = self.query(row);
+                bias.write(self.a.keys / bias.across, query * self.a.heads + head, keys.clone(), scores);
+            }
+        }
+        for first in (0..keys.len()).step_by(width) {
             let panel = &packed.keys[first * self.sizes.key_units..][..width * self.sizes.key_units];
             multiply::<S, E>(s, buffers.queries, rows, rows, panel, &mut buffers.scores[first..], KEYS);
         }

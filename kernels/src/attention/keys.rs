@@ -7,7 +7,7 @@ use std::ops::Range;
 
 /// Packs a block of keys and values of one head.
 pub(super) struct PackKeys<'a, E> {
-    pub a: &'a Attention,
+    pub a: &'a Attention<'a>,
     pub sizes: Sizes,
     pub k: Parts<'a, E>,
     pub v: Parts<'a, E>,

@@ -11,6 +11,10 @@ use std::ops::Range;
 /// The most rows that are taken in this way.
 pub(super) const FEW: usize = 8;
 
+/// Bytes of rows that are read side by side, up to which they are asked for ahead, in the order of memory: rows that are longer
+/// are streams that the processor finds by itself, and would be gone from the first-level cache when they are needed.
+const AHEAD: usize = 24 << 10;
+
 /// Rows as which `rows` count: the fewest that there is code for.
 pub(super) const fn filled(rows: usize) -> usize {
     rows.next_power_of_two()
@@ -77,10 +81,10 @@ impl<E: Element> Few<'_, E> {
         for first in self.outputs.clone().step_by(S::LANES) {
             let rows = first * self.k..self.outputs.end.min(first + S::LANES) * self.k;
             let sums = match self.weights {
-                Typed::Plain(w) => self.sums::<S, M>(s, &w[rows]),
+                Typed::Plain(w) => self.sums::<S, M>(s, &w[rows.clone()], &w[rows.start..]),
                 Typed::Gated { gate, up } => {
-                    let mut gate = self.sums::<S, M>(s, &gate[rows.clone()]);
-                    let up = self.sums::<S, M>(s, &up[rows]);
+                    let mut gate = self.sums::<S, M>(s, &gate[rows.clone()], &gate[rows.start..]);
+                    let up = self.sums::<S, M>(s, &up[rows.clone()], &up[rows.start..]);
                     for (gate, up) in gate.iter_mut().zip(up) {
                         *gate = s.mul(silu(s, *gate), up);
                     }
@@ -94,15 +98,20 @@ impl<E: Element> Few<'_, E> {
         }
     }
 
-    /// The sums of `M` rows with rows of weights, at most as many as a vector has lanes.
+    /// The sums of `M` rows with rows of weights, at most as many as a vector has lanes, where `all` goes on after `w`.
     #[inline(always)]
-    fn sums<S: Simd, const M: usize>(&self, s: S, w: &[E]) -> [S::V; M] {
+    fn sums<S: Simd, const M: usize>(&self, s: S, w: &[E], all: &[E]) -> [S::V; M] {
         let mut strands = [[0.0; MAX_LANES * STRANDS]; M];
         let together = S::LANES / STRANDS;
+        let is_short = together * self.k * size_of::<E>() <= AHEAD;
         for (group, w) in w.chunks(together * self.k.max(1)).enumerate() {
             let mut sums = [s.splat(0.0); M];
             for (step, x) in self.x.chunks_exact(M * S::LANES).enumerate() {
                 let fours = self.fours(s, w, step * S::LANES * E::PER_UNIT);
+                if is_short {
+                    let next = (group + 1) * together * self.k + step * together * S::LANES * E::PER_UNIT;
+                    (0..together).for_each(|line| s.prefetch(all, next + line * S::LANES * E::PER_UNIT));
+                }
                 for (i, four) in fours.into_iter().take(together).enumerate() {
                     for (sum, x) in sums.iter_mut().zip(x.chunks_exact(S::LANES)) {
                         *sum = s.dot_units::<E>(s.splat_four(&x[i * STRANDS..]), four, *sum);

@@ -2,7 +2,7 @@
 
 use crate::math;
 use crate::parallel::Shared;
-use crate::simd::{Element, Simd};
+use crate::simd::{Element, Kernel, Simd};
 use crate::tile::units;
 
 /// An element-wise function of a product's outputs.
@@ -23,6 +23,42 @@ pub struct Epilogue<'a> {
     pub activation: Option<Activation>,
     /// `[m, n]`.
     pub residual: Option<&'a [f32]>,
+}
+
+impl Activation {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, x: S::V) -> S::V {
+        match self {
+            Self::GeluTanh => math::gelu_tanh(s, x),
+            Self::Gelu => math::gelu_erf(s, x),
+        }
+    }
+}
+
+/// `y = residual + activation(y)`, for products that have no place for it.
+pub(crate) struct Finish<'a> {
+    pub y: &'a mut [f32],
+    pub activation: Option<Activation>,
+    /// As long as `y`.
+    pub residual: Option<&'a [f32]>,
+}
+
+impl Kernel for Finish<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for (i, y) in self.y.chunks_mut(S::LANES).enumerate() {
+            let mut x = s.load_part(y, 0.0);
+            if let Some(activation) = self.activation {
+                x = activation.apply(s, x);
+            }
+            if let Some(residual) = self.residual {
+                x = s.add(s.load_part(&residual[i * S::LANES..][..y.len()], 0.0), x);
+            }
+            s.store_part(x, y);
+        }
+    }
 }
 
 /// Row-major weights `[n, k]`.
@@ -73,11 +109,9 @@ impl Output<'_> {
         if let Some(bias) = self.then.bias {
             sums = s.add(sums, s.load_part(&bias[first..first + count], 0.0));
         }
-        sums = match self.then.activation {
-            None => sums,
-            Some(Activation::GeluTanh) => math::gelu_tanh(s, sums),
-            Some(Activation::Gelu) => math::gelu_erf(s, sums),
-        };
+        if let Some(activation) = self.then.activation {
+            sums = activation.apply(s, sums);
+        }
         if let Some(residual) = self.then.residual {
             sums = s.add(s.load_part(&residual[at.clone()], 0.0), sums);
         }

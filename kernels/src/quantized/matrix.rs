@@ -4,8 +4,9 @@ use super::blocks::{Block, Quantize};
 use super::forms::{AffineForm, Bytes, CHUNK, Chunk, Nibbles, PANEL, Packed, STEPS, Sixes, VECTOR, panel_bytes};
 use super::lanes::{self, Kernel, Lanes, Portable};
 use super::product::Product;
-use crate::Cpu;
+use crate::linear::Finish;
 use crate::parallel::{Shared, for_each, with_scratch};
+use crate::{Cpu, Epilogue};
 use std::array::from_fn;
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -189,34 +190,33 @@ impl Quantized {
     }
 }
 
-/// `y[i, n] = sum_k x[i, k] * w[n, k] + bias[n]` for `x: [m, k]`, `y: [m, outputs]` and those rows `n` of `w` that
-/// `outputs` says, row-major; `bias` has one number for each of these. See the [module](super) for the arithmetic.
+/// `y[i, n] = residual[i, n] + activation(sum_k x[i, k] * w[n, k] + bias[n])` for `x: [m, k]`, `y: [m, outputs]` and those
+/// rows `n` of `w` that `outputs` says, row-major; bias and residual have numbers for each of these. See the [module](super) for
+/// the arithmetic.
 ///
 /// # Panics
 /// If the lengths do not belong to one `m`, or `outputs` is not inside of the weight.
-pub fn linear_quantized(
-    cpu: Cpu,
-    x: &[f32],
-    w: &Quantized,
-    outputs: Range<usize>,
-    bias: Option<&[f32]>,
-    y: &mut [f32],
-) {
+pub fn linear_quantized(cpu: Cpu, x: &[f32], w: &Quantized, outputs: Range<usize>, then: Epilogue<'_>, y: &mut [f32]) {
     let (n, k) = (outputs.len(), w.cols);
     assert!(outputs.start <= outputs.end && outputs.end <= w.rows, "outputs {outputs:?} of {}", w.rows);
-    assert!(bias.is_none_or(|b| b.len() == n), "bias of a {n}x{k} weight");
+    assert!(then.bias.is_none_or(|bias| bias.len() == n), "bias of a {n}x{k} weight");
+    assert!(then.residual.is_none_or(|residual| residual.len() == y.len()), "residual of a {n}x{k} weight");
     if n == 0 {
         return assert!(y.is_empty(), "a product without outputs");
     }
     let m = y.len() / n;
     assert!(y.len() == m * n && x.len() == m * k, "{} inputs, {} outputs of a {n}x{k} weight", x.len(), y.len());
     if k == 0 {
-        y.chunks_exact_mut(n).for_each(|y| match bias {
-            Some(bias) => y.copy_from_slice(bias),
-            None => y.fill(0.0),
-        });
+        for (row, y) in y.chunks_exact_mut(n).enumerate() {
+            match then.bias {
+                Some(bias) => y.copy_from_slice(bias),
+                None => y.fill(0.0),
+            }
+            let residual = then.residual.map(|residual| &residual[row * n..][..n]);
+            cpu.run(Finish { y, activation: then.activation, residual });
+        }
     } else if m > 0 {
-        let product = Product { x, m, k, panels: w.panels(), outputs: &outputs, bias };
+        let product = Product { x, m, k, panels: w.panels(), outputs: &outputs, then };
         w.format.with(Multiply { cpu, product, y });
     }
 }

@@ -24,7 +24,7 @@
 mod activations;
 pub mod blocks;
 mod forms;
-mod lanes;
+pub(crate) mod lanes;
 mod matrix;
 mod product;
 mod tile;

@@ -5,6 +5,7 @@ use super::forms::{CHUNK, Form, PANEL, Packed, Unpacked, panel_bytes, unpack};
 use super::lanes::{Kernel, Lanes, run};
 use super::tile::tile;
 use crate::Cpu;
+use crate::linear::{Epilogue, Finish};
 use crate::parallel::{Shared, for_each, threads, with_scratch};
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -25,8 +26,8 @@ pub(super) struct Product<'a> {
     pub(super) panels: &'a [u8],
     /// The outputs that are wanted.
     pub(super) outputs: &'a Range<usize>,
-    /// For each of those.
-    pub(super) bias: Option<&'a [f32]>,
+    /// With numbers for each of those.
+    pub(super) then: Epilogue<'a>,
 }
 
 impl Product<'_> {
@@ -63,7 +64,8 @@ impl Product<'_> {
         for_each(wanted.len().div_ceil(each), self.m * self.k * self.outputs.len(), |task| {
             let first = wanted.start + task * each;
             let panels = first..wanted.end.min(first + each);
-            run(cpu, Few::<F> { product: self, x, panels, y, form: PhantomData });
+            run(cpu, Few::<F> { product: self, x, panels: panels.clone(), y, form: PhantomData });
+            self.finish(cpu, 0..self.m, panels, y);
         });
     }
 
@@ -82,9 +84,28 @@ impl Product<'_> {
             let bytes = panel_bytes::<Unpacked<F>>(x.chunks, each);
             with_scratch(bytes / size_of::<f32>(), |scratch| {
                 let scratch = as_bytes(scratch);
+                let (panels, rows) = (panels.clone(), rows.clone());
                 run(cpu, Many::<F> { product: self, x, panels, rows, y, scratch, form: PhantomData });
             });
+            self.finish(cpu, rows, panels, y);
         });
+    }
+
+    /// What comes after the bias, for some rows of some panels, which the caches still have.
+    fn finish(&self, cpu: Cpu, rows: Range<usize>, panels: Range<usize>, y: &Shared<'_>) {
+        let Epilogue { activation, residual, .. } = self.then;
+        if activation.is_none() && residual.is_none() {
+            return;
+        }
+        let (outputs, n) = (self.outputs, self.outputs.len());
+        let wanted = outputs.start.max(panels.start * PANEL)..outputs.end.min(panels.end * PANEL);
+        let columns = wanted.start - outputs.start..wanted.end - outputs.start;
+        for row in rows {
+            let at = row * n + columns.start..row * n + columns.end;
+            let residual = residual.map(|residual| &residual[at.clone()]);
+            // SAFETY: this task alone writes these outputs of this row.
+            cpu.run(Finish { y: unsafe { y.part(at) }, activation, residual });
+        }
     }
 
     /// Adds the bias to one panel's sums for a row, and writes those that are wanted.
@@ -99,7 +120,7 @@ impl Product<'_> {
         let start = row * outputs.len();
         // SAFETY: this task alone writes these outputs of this row.
         let y = unsafe { y.part(start + at.start..start + at.end) };
-        let bias = self.bias.map(|bias| &bias[at]);
+        let bias = self.then.bias.map(|bias| &bias[at]);
         let mut lanes = [0.0; PANEL];
         l.store(sums, &mut lanes);
         y.copy_from_slice(&lanes[range.start - first..range.end - first]);
@@ -253,12 +274,12 @@ impl<F: Form> Many<'_, F> {
     /// [`Product::store`] of all panels, all of whose outputs are wanted.
     #[inline(always)]
     fn store_whole<L: Lanes, const P: usize>(&self, l: L, sums: [L::Floats; P], row: usize) {
-        let Product { outputs, bias, .. } = self.product;
+        let Product { outputs, then, .. } = self.product;
         let first = self.panels.start * PANEL - outputs.start;
         let start = row * outputs.len() + first;
         // SAFETY: this task alone writes these outputs of this row.
         let y = unsafe { self.y.part(start..start + P * PANEL) };
-        let bias = bias.map(|bias| &bias[first..first + P * PANEL]);
+        let bias = then.bias.map(|bias| &bias[first..first + P * PANEL]);
         for (p, y) in y.as_chunks_mut().0.iter_mut().enumerate() {
             let bias = bias.and_then(|bias| bias.as_chunks().0.get(p));
             l.store(bias.map_or(sums[p], |bias| l.add(sums[p], l.load(bias))), y);

@@ -218,6 +218,12 @@ pub(crate) trait Simd: Copy + Send + Sync {
         }
     }
 
+    /// Begins to load the cache line of `data[at]`, if there is one.
+    #[inline(always)]
+    fn prefetch<T>(self, data: &[T], at: usize) {
+        let _ = (data, at);
+    }
+
     /// The lanes, then zeros.
     #[inline(always)]
     fn lanes(self, v: Self::V) -> [f32; MAX_LANES] {

@@ -1,8 +1,8 @@
 //! Grouped attention.
 
-use super::{Cached, Heads, LatentForm, each, parts};
+use super::{Cached, Heads, LatentForm, bytes, each, parts};
 use crate::{AttentionSpec, DecoderSpec, Result};
-use seekvl_nn::{Angles, DType, Linear, Loader, Tensor, attention};
+use seekvl_nn::{Angles, Arithmetic, Linear, Loader, Tensor, attention};
 
 /// LLaMA-style attention, with fewer key-value heads than query heads or as many.
 pub(crate) struct Grouped {
@@ -42,8 +42,12 @@ impl Heads for Grouped {
         Ok((angles.rotate(&q)?, Tensor::cat(&[angles.rotate(&k)?, v], 1)?))
     }
 
-    fn rounds(&self) -> bool {
-        self.k.weight().dtype() == DType::BF16
+    fn arithmetic(&self) -> Arithmetic {
+        self.k.weight().arithmetic()
+    }
+
+    fn bytes_per_token(&self) -> usize {
+        bytes([&self.q, &self.k, &self.v, &self.o])
     }
 
     fn attend(&self, queries: &Tensor, _: LatentForm, spans: &[Cached]) -> Result<Tensor> {

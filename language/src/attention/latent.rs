@@ -1,8 +1,8 @@
 //! Multi-head latent attention.
 
-use super::{Cached, Heads, LatentForm, each, parts};
+use super::{Cached, Heads, LatentForm, bytes, each, parts};
 use crate::{AttentionSpec, DecoderSpec, Result};
-use seekvl_nn::{Angles, DType, HeadLinear, Linear, Loader, RmsNorm, Tensor, Weight, attention, round_rows};
+use seekvl_nn::{Angles, Arithmetic, HeadLinear, Linear, Loader, RmsNorm, Tensor, Weight, attention, round_rows};
 
 /// Epsilon of the latents' norms, whatever the configuration says of the others.
 const LATENT_EPS: f32 = 1e-6;
@@ -12,18 +12,49 @@ pub(crate) struct Latent {
     queries: Queries,
     down: Linear,
     norm: RmsNorm,
-    /// Head by head, the rows for its key and then those for its value.
-    up: Weight,
-    up_key_transposed: HeadLinear,
-    up_value: HeadLinear,
+    up: Up,
     o: Linear,
     spec: AttentionSpec,
     heads: usize,
     kv_rank: usize,
     nope_dim: usize,
     rope_dim: usize,
-    value_dim: usize,
     scale: f32,
+}
+
+/// What takes a latent up to each head's key and value.
+struct Up {
+    key: HeadLinear,
+    key_transposed: HeadLinear,
+    value: HeadLinear,
+}
+
+impl Up {
+    /// Checkpoints have it as one matrix; GGUF files may have keys and values apart, and the former transposed.
+    fn load(loader: &Loader, heads: usize, kv_rank: usize, (nope_dim, value_dim): (usize, usize)) -> Result<Self> {
+        let each = |one: &dyn Fn(usize) -> Result<Weight>| -> Result<HeadLinear> {
+            Ok(HeadLinear::new((0..heads).map(one).collect::<Result<_>>()?))
+        };
+        if loader.contains("k_b_proj.weight") {
+            let keys = loader.weight("k_b_proj.weight", &[heads * kv_rank, nope_dim])?;
+            let values = loader.weight("v_b_proj.weight", &[heads * value_dim, kv_rank])?;
+            let key = |head: usize| Ok(keys.slice(head * kv_rank..(head + 1) * kv_rank)?);
+            return Ok(Self {
+                key: each(&|head| Ok(key(head)?.transposed()?))?,
+                key_transposed: each(&key)?,
+                value: each(&|head| Ok(values.slice(head * value_dim..(head + 1) * value_dim)?))?,
+            });
+        }
+        // Head by head, the rows for its key and then those for its value.
+        let both = nope_dim + value_dim;
+        let up = loader.weight("kv_b_proj.weight", &[heads * both, kv_rank])?;
+        let key = |head: usize| Ok(up.slice(head * both..head * both + nope_dim)?);
+        Ok(Self {
+            key: each(&key)?,
+            key_transposed: each(&|head| Ok(key(head)?.transposed()?))?,
+            value: each(&|head| Ok(up.slice(head * both + nope_dim..(head + 1) * both)?))?,
+        })
+    }
 }
 
 /// How latent attention makes its queries.
@@ -57,52 +88,43 @@ impl Latent {
                 up: loader.linear("q_b_proj", rank, query_size, false)?,
             },
         };
-        let up = loader.weight("kv_b_proj.weight", &[heads * (nope_dim + value_dim), kv_rank])?;
-        let starts = (0..heads).map(|head| head * (nope_dim + value_dim));
-        let keys = starts.clone().map(|start| up.slice(start..start + nope_dim)?.transposed());
-        let values = starts.map(|start| up.slice(start + nope_dim..start + nope_dim + value_dim));
         Ok(Self {
             queries,
             down: loader.linear("kv_a_proj_with_mqa", hidden, kv_rank + rope_dim, bias)?,
             norm: loader.rms_norm("kv_a_layernorm", kv_rank, LATENT_EPS)?,
-            up_key_transposed: HeadLinear::new(keys.collect::<Result<_, _>>()?),
-            up_value: HeadLinear::new(values.collect::<Result<_, _>>()?),
-            up,
+            up: Up::load(loader, heads, kv_rank, (nope_dim, value_dim))?,
             o: loader.linear("o_proj", heads * value_dim, hidden, bias)?,
             spec: spec.attention,
             heads,
             kv_rank,
             nope_dim,
             rope_dim,
-            value_dim,
             scale: (((nope_dim + rope_dim) as f64).powf(-0.5) * spec.rotary.softmax_scale()) as f32,
         })
     }
 
     fn absorbed(&self, queries: &Tensor, spans: &[Cached]) -> Result<Tensor> {
-        let down = self.up_key_transposed.forward(&queries.narrow(2, 0, self.nope_dim)?)?;
+        let down = self.up.key_transposed.forward(&queries.narrow(2, 0, self.nope_dim)?)?;
         let queries = join(&down, &queries.narrow(2, self.nope_dim, self.rope_dim)?)?;
         let latents = each(&queries, spans, |queries, cached| {
             let values = parts(&cached.all, 2, 0, self.kv_rank)?;
             Ok(attention(queries, &cached.all, &values, self.scale, cached.mask)?)
         })?;
-        Ok(self.up_value.forward(&latents)?)
+        Ok(self.up.value.forward(&latents)?)
     }
 
     fn expanded(&self, queries: &Tensor, cached: &Cached) -> Result<Tensor> {
         let all = Tensor::cat(&cached.all, 0)?.to_dtype(queries.dtype())?;
-        let (tokens, both) = (all.dim(0)?, self.nope_dim + self.value_dim);
+        let tokens = all.dim(0)?;
         let latents = all.narrow(2, 0, self.kv_rank)?.squeeze(1)?.contiguous()?;
         let rotated = all.narrow(2, self.kv_rank, self.rope_dim)?;
         let step = self.spec.heads_together(tokens).max(1);
         let values = (0..self.heads).step_by(step).map(|first| {
             let heads = step.min(self.heads - first);
-            let up = self.up.slice(first * both..(first + heads) * both)?;
-            let up = up.apply(&latents, None)?.reshape((tokens, heads, both))?;
             let shared = rotated.broadcast_as((tokens, heads, self.rope_dim))?;
-            let mut keys = join(&up.narrow(2, 0, self.nope_dim)?, &shared)?;
-            let mut values = up.narrow(2, self.nope_dim, self.value_dim)?;
-            if self.rounds() {
+            let mut keys = join(&self.up.key.spread(&latents, first..first + heads)?, &shared)?;
+            let mut values = self.up.value.spread(&latents, first..first + heads)?;
+            if self.arithmetic() != Arithmetic::F32 {
                 (keys, values) = (round_rows(&keys)?, round_rows(&values)?);
             }
             Ok(attention(&queries.narrow(1, first, heads)?, &[keys], &[values], self.scale, cached.mask)?)
@@ -121,8 +143,16 @@ impl Heads for Latent {
         Ok((angles.rotate(&q)?, join(&latent, &key)?))
     }
 
-    fn rounds(&self) -> bool {
-        self.down.weight().dtype() == DType::BF16
+    fn arithmetic(&self) -> Arithmetic {
+        self.down.weight().arithmetic()
+    }
+
+    fn bytes_per_token(&self) -> usize {
+        let queries = match &self.queries {
+            Queries::Straight(linear) => bytes([linear]),
+            Queries::Compressed { down, up, .. } => bytes([down, up]),
+        };
+        queries + bytes([&self.down, &self.o]) + self.up.key_transposed.bytes() + self.up.value.bytes()
     }
 
     fn attend(&self, queries: &Tensor, form: LatentForm, spans: &[Cached]) -> Result<Tensor> {

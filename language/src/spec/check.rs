@@ -31,6 +31,11 @@ impl DecoderSpec {
             Some(RotaryScaling::Linear(factor)) => positive("rope_scaling.factor", *factor)?,
             Some(RotaryScaling::Yarn(yarn)) => yarn.check()?,
             Some(RotaryScaling::Llama3(llama)) => llama.check()?,
+            Some(RotaryScaling::Factors(factors)) => {
+                let good = factors.len() == self.rotary.dim / 2 && factors.iter().all(|by| *by > 0.0 && by.is_finite());
+                let count = factors.len();
+                ensure("rope_scaling.factors", count, good, "not a positive number for each pair that turns")?;
+            }
         }
         if let Some(sparse) = &self.sparse {
             within("moe_layer_freq", sparse.every, SIZES)?;

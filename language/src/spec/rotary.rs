@@ -3,9 +3,10 @@
 use super::{Llama3Spec, YarnSpec, required};
 use crate::{Error, LanguageConfig, Result, RopeScaling};
 use seekvl_nn::{Pairs, Rotary};
+use std::sync::Arc;
 
 /// The rotary embedding.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RotarySpec {
     /// Numbers of each head that turn.
     pub dim: usize,
@@ -18,7 +19,7 @@ pub struct RotarySpec {
 }
 
 /// How rotary frequencies are stretched to a longer context.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum RotaryScaling {
     /// All are divided by this.
     Linear(f64),
@@ -26,28 +27,51 @@ pub enum RotaryScaling {
     Yarn(YarnSpec),
     /// As Llama 3.1 has it.
     Llama3(Llama3Spec),
+    /// Each is divided by a number of its own.
+    Factors(Arc<[f32]>),
 }
 
 impl RotarySpec {
     pub(crate) fn build(&self) -> Rotary {
         let plain = || Rotary::new(self.dim, self.theta as f32, self.pairs);
         let with = |frequencies, scale| Rotary::with_frequencies(frequencies, scale, self.pairs);
-        match self.scaling {
+        match &self.scaling {
             None => plain(),
             Some(RotaryScaling::Linear(factor)) => {
-                let stretched = plain().frequencies().iter().map(|frequency| frequency / factor as f32).collect();
+                let factor = *factor as f32;
+                let stretched = plain().frequencies().iter().map(|frequency| frequency / factor).collect();
                 with(stretched, 1.0)
             }
             Some(RotaryScaling::Yarn(yarn)) => with(yarn.frequencies(self.dim, self.theta), yarn.rotary_scale()),
             Some(RotaryScaling::Llama3(llama)) => {
                 with(plain().frequencies().iter().map(|&frequency| llama.stretch(frequency)).collect(), 1.0)
             }
+            Some(RotaryScaling::Factors(factors)) => {
+                with(plain().frequencies().iter().zip(&**factors).map(|(frequency, by)| frequency / by).collect(), 1.0)
+            }
         }
+    }
+
+    /// What each frequency is divided by, where that is all that is done to them and it is not the same for all.
+    pub fn factors(&self) -> Option<Vec<f32>> {
+        if !matches!(self.scaling, Some(RotaryScaling::Llama3(_) | RotaryScaling::Factors(_))) {
+            return None;
+        }
+        let plain = Rotary::new(self.dim, self.theta as f32, self.pairs);
+        let stretched = self.build();
+        Some(
+            plain
+                .frequencies()
+                .iter()
+                .zip(stretched.frequencies())
+                .map(|(plain, stretched)| plain / stretched)
+                .collect(),
+        )
     }
 
     /// Factor on the softmax scale of latent attention.
     pub(crate) fn softmax_scale(&self) -> f64 {
-        match self.scaling {
+        match &self.scaling {
             Some(RotaryScaling::Yarn(yarn)) => yarn.softmax_scale(),
             _ => 1.0,
         }
@@ -58,9 +82,11 @@ impl RotarySpec {
         let scaling = scaling(raw).map(|scaling| match scaling.method() {
             Some("linear") => Ok(RotaryScaling::Linear(scaling.factor.unwrap_or(1.0))),
             Some("llama3") => llama3(raw, scaling).map(RotaryScaling::Llama3),
+            Some("factors") => Ok(RotaryScaling::Factors(scaling.factors.clone().unwrap_or_default().into())),
             other => Err(unknown(other, "with grouped attention, only linear and llama3 are supported")),
         });
-        Ok(Self { dim, theta: theta(raw), pairs: Pairs::Halves, scaling: scaling.transpose()? })
+        let pairs = if raw.rope_interleave { Pairs::Interleaved } else { Pairs::Halves };
+        Ok(Self { dim, theta: theta(raw), pairs, scaling: scaling.transpose()? })
     }
 
     /// That of latent attention.

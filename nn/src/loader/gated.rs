@@ -1,10 +1,8 @@
 //! Gated layers, of which experts may stay in their files.
 
-use super::{Loader, SCALES};
+use super::{Loader, matrix};
 use crate::expert_store::Stored;
-use crate::{Experts, GatedMlp, Result, WeightType};
-use half::bf16;
-use safetensors::Dtype;
+use crate::{Experts, GatedMlp, Result};
 
 /// Names and shapes of the matrices of a gated layer.
 fn gated_shapes(hidden: usize, inner: usize) -> [(&'static str, [usize; 2]); 3] {
@@ -51,21 +49,10 @@ impl Loader {
     }
 
     /// Bytes that a matrix takes in memory, and those that it takes in the file. Ticks it off.
-    fn weight_bytes(&self, name: &str, shape: &[usize; 2]) -> Result<(u64, u64)> {
-        let fp8 = self.shared.fp8_blocks.filter(|_| self.is_fp8(name));
-        let (full_name, stored) = if fp8.is_some() { self.take_any(name, shape)? } else { self.take(name, shape)? };
-        let mut file_bytes = stored.bytes();
-        if let Some(blocks) = fp8 {
-            file_bytes += self.take(&format!("{name}{SCALES}"), &blocks.scales(shape[0], shape[1]))?.1.bytes();
-        }
-        let format = self.shared.quantization.and_then(|quantization| quantization.format(&full_name, shape[1]));
-        let bytes = match (format, self.shared.weights, stored.dtype) {
-            (Some(format), ..) => format.bytes(shape[0], shape[1]).unwrap_or(usize::MAX),
-            (_, WeightType::Bf16, _) | (_, WeightType::AsStored, Dtype::BF16 | Dtype::F8_E4M3) => {
-                stored.elements() * size_of::<bf16>()
-            }
-            _ => stored.elements() * size_of::<f32>(),
-        };
-        Ok((bytes as u64, file_bytes as u64))
+    fn weight_bytes(&self, name: &str, shape: &[usize]) -> Result<(u64, u64)> {
+        let (full_name, stored) = self.look_up(name, shape)?;
+        let (outputs, inputs) = matrix(shape);
+        let bytes = self.kept(&full_name, &stored).bytes(outputs, inputs).unwrap_or(usize::MAX);
+        Ok((bytes as u64, self.rows(name, shape)?.file_bytes() as u64))
     }
 }

@@ -7,17 +7,24 @@
 //! | --- | --- | --- | --- | --- |
 //! | Q8_0 | 32 | 34 | 8.5 | `d · q`, q in -128..=127 |
 //! | Q4_0 | 32 | 18 | 4.5 | `d · (q - 8)`, q in 0..=15 |
+//! | Q5_0 | 32 | 22 | 5.5 | `d · (q - 16)`, q in 0..=31 |
+//! | Q5_1 | 32 | 24 | 6 | `d · q + m`, q in 0..=31 |
 //! | Q4_K | 256 | 144 | 4.5 | `d · scale · q - dmin · min`, scale and min of 6 bits for each 32, q in 0..=15 |
 //! | Q5_K | 256 | 176 | 5.5 | the same, q in 0..=31 |
 //! | Q6_K | 256 | 210 | 6.5625 | `d · scale · (q - 32)`, scale of 8 bits for each 16, q in 0..=63 |
 //!
-//! `d` and `dmin` are f16. The formulas are computed in f32, from left to right.
+//! `d`, `m` and `dmin` are f16. Of Q5_0 and Q5_1, which files have where rows are no multiples of 256, there is no packed
+//! form. The formulas are computed in f32, from left to right.
 
 mod fit;
+mod five;
 mod k;
+mod kind;
 mod small;
 
+pub use five::{Q5_0, Q5_1};
 pub use k::{Affine, Q4K, Q5K, Q6K};
+pub use kind::{BlockKind, quantize_rows};
 pub use small::{Q4_0, Q8_0};
 
 /// A block of a row's weights.

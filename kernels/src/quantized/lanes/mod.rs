@@ -12,12 +12,12 @@ mod avx512;
 mod neon;
 mod portable;
 
-pub(super) use portable::Portable;
+pub(in crate::quantized) use portable::Portable;
 
 use crate::{Cpu, Isa};
 
 /// A computation that is written for any [`Lanes`].
-pub(super) trait Kernel {
+pub(crate) trait Kernel {
     type Out;
 
     /// Implementations carry `#[inline(always)]`.
@@ -25,7 +25,7 @@ pub(super) trait Kernel {
 }
 
 /// Sixteen lanes, one for each output of a panel. A value is proof that the processor has the instructions.
-pub(super) trait Lanes: Copy + Send + Sync {
+pub(crate) trait Lanes: Copy + Send + Sync {
     /// Four codes of each lane, the first lane's first.
     type Bytes: Copy;
     /// [`Self::Bytes`] as [`Self::dot`] takes them.
@@ -80,7 +80,7 @@ pub(super) trait Lanes: Copy + Send + Sync {
 
 /// Runs `kernel` with the best lanes that belong to a family: AVX-512 without VNNI uses AVX2's, and AVX2 without F16C
 /// (which no processor is known to lack) plain Rust.
-pub(super) fn run<K: Kernel>(cpu: Cpu, kernel: K) -> K::Out {
+pub(crate) fn run<K: Kernel>(cpu: Cpu, kernel: K) -> K::Out {
     match cpu.isa() {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512Bf16 | Isa::Avx512 if is_x86_feature_detected!("avx512vnni") => {

@@ -1,0 +1,92 @@
+//! What is kept from one answer for the next changes no answer.
+#![cfg(feature = "nano")]
+
+use seekvl::conversation::Image;
+use seekvl::{Answer, Conversation, Message, Model, Options, Recall, Result};
+use std::path::Path;
+
+fn picture(name: &str) -> Image {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/images")).join(name).into()
+}
+
+fn answer(model: &Model, conversation: &Conversation, options: &Options, recall: &mut Recall) -> Result<Answer> {
+    let mut stream = model.stream_with(conversation, options, recall)?;
+    for piece in &mut stream {
+        piece?;
+    }
+    Ok(stream.finish_into(recall))
+}
+
+fn options() -> Options {
+    let mut options = Options::default();
+    options.generation.max_new_tokens = 12;
+    options.generation.top_logprobs = Some(3);
+    options
+}
+
+/// What must be the same: all but times and what was cached.
+fn essence(answer: &Answer) -> (String, String, usize) {
+    (format!("{:?}", answer.tokens), answer.raw.clone(), answer.prompt_tokens)
+}
+
+#[test]
+fn a_conversation_goes_on_where_it_was() -> Result<()> {
+    let (model, options) = (Model::nano()?, options());
+    let mut recall = Recall::default();
+    let mut conversation = Conversation::new();
+    let mut shown = 0;
+    let turns = [
+        ("What colour is the triangle?", Some("shapes.png")),
+        ("And the circle?", None),
+        ("Now?", Some("objects.png")),
+    ];
+    for (turn, (text, image)) in turns.into_iter().enumerate() {
+        conversation = conversation.with(Message::question(text, image.map(picture)));
+        let (with, without) =
+            (answer(&model, &conversation, &options, &mut recall)?, model.generate(&conversation, &options)?);
+        assert_eq!(essence(&with), essence(&without), "turn {turn}");
+        assert_eq!(without.cached_tokens, 0);
+        // All that was there before the answer; how the answer itself is cut into tokens may differ when it is read.
+        assert!(with.cached_tokens >= shown && with.cached_tokens < with.prompt_tokens, "turn {turn}: {with:?}");
+        shown = with.prompt_tokens - 3;
+        conversation = conversation.with(Message::assistant(with.raw));
+    }
+    Ok(())
+}
+
+#[test]
+fn another_picture_is_not_mistaken_for_the_last() -> Result<()> {
+    let (model, options) = (Model::nano()?, options());
+    let mut recall = Recall::default();
+    let ask = |name: &str, recall: &mut Recall| {
+        let conversation = Message::question("What colour is the square?", [picture(name)]).into();
+        let (with, without) =
+            (answer(&model, &conversation, &options, recall)?, model.generate(&conversation, &options)?);
+        assert_eq!(essence(&with), essence(&without), "{name}");
+        Ok::<usize, seekvl::Error>(with.cached_tokens)
+    };
+    assert_eq!(ask("before.png", &mut recall)?, 0);
+    let start = ask("after.png", &mut recall)?;
+    assert!(start < 10, "only what stands before the picture is the same, not {start} tokens");
+    let all = ask("after.png", &mut recall)?;
+    assert!(all > 50);
+    // Another model has other caches.
+    let other = Model::nano()?;
+    let conversation = Message::question("What colour is the square?", [picture("after.png")]).into();
+    assert_eq!(answer(&other, &conversation, &options, &mut recall)?.cached_tokens, 0);
+    recall.clear();
+    assert_eq!(recall.bytes(), 0);
+    Ok(())
+}
+
+#[test]
+fn pictures_take_no_more_than_they_may() -> Result<()> {
+    let (model, options) = (Model::nano()?, options());
+    let mut recall = Recall::new(0);
+    let conversation = Message::question("What is this?", [picture("shapes.png")]).into();
+    let first = answer(&model, &conversation, &options, &mut recall)?;
+    let again = answer(&model, &conversation, &options, &mut recall)?;
+    assert_eq!(essence(&first), essence(&again));
+    assert!(recall.bytes() > 0 && recall.bytes() < 4 << 20, "{} bytes", recall.bytes());
+    Ok(())
+}
