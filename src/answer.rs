@@ -3,7 +3,9 @@
 use crate::boxes::{Grounded, Region};
 use crate::thinking::{Thought, split};
 use seekvl_language::{Cache, Completed, Drafts, FinishReason, Token};
+use seekvl_nn::{ExpertCounts, ExpertStore};
 use serde::{Serialize, Serializer};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// An answer, with all that is known of it.
@@ -33,6 +35,46 @@ pub struct Answer {
     pub timings: Timings,
     /// Tokens that were drafted and accepted; none where nothing was drafted.
     pub drafts: Drafts,
+    /// What became of experts that stay in their files while the answer was made, for other answers at the same time too;
+    /// `None` without [`Builder::expert_budget`](crate::Builder::expert_budget).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub experts: Option<ExpertUse>,
+}
+
+/// How experts that stay in their files were used.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct ExpertUse {
+    /// The most bytes of experts in memory.
+    pub budget: u64,
+    /// Times that tokens were sent to an expert that was in memory.
+    pub hits: u64,
+    /// Times that it had to be read.
+    pub reads: u64,
+    /// The share of hits in both; 0 where there were none.
+    pub hit_rate: f64,
+    /// Bytes read from the files.
+    pub bytes_read: u64,
+    /// Bytes of the experts that are in memory now.
+    pub resident: u64,
+    /// The most that those were since the model was loaded.
+    pub most_resident: u64,
+}
+
+impl ExpertUse {
+    /// Since there were `before`.
+    fn since(store: &ExpertStore, before: ExpertCounts) -> Self {
+        let now = store.counts();
+        let (hits, reads) = (now.hits - before.hits, now.reads - before.reads);
+        Self {
+            budget: store.budget(),
+            hits,
+            reads,
+            hit_rate: hits as f64 / (hits + reads).max(1) as f64,
+            bytes_read: now.bytes_read - before.bytes_read,
+            resident: now.resident,
+            most_resident: now.most_resident,
+        }
+    }
 }
 
 /// Wall-clock time of each stage. It serializes in seconds.
@@ -59,7 +101,7 @@ fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S
 impl Answer {
     /// From what the engine made of a prompt, beside its cache; `timings` has the stages before the engine.
     pub(crate) fn new(completed: Completed, asked: Asked) -> (Self, Cache) {
-        let Asked { image_tokens, thought, timings, has_markup } = asked;
+        let Asked { image_tokens, thought, timings, has_markup, experts } = asked;
         let (thinking, raw) = split(thought, &completed.text);
         let Grounded { text, regions } = match has_markup {
             true => Grounded::parse(&raw),
@@ -77,6 +119,7 @@ impl Answer {
             cached_tokens: completed.cached_tokens,
             timings: Timings { prefill: completed.timings.prefill, decode: completed.timings.decode, ..timings },
             drafts: completed.drafts,
+            experts: experts.map(|(store, before)| ExpertUse::since(&store, before)),
         };
         (answer, completed.cache)
     }
@@ -90,4 +133,6 @@ pub(crate) struct Asked {
     pub timings: Timings,
     /// Whether the model points with boxes.
     pub has_markup: bool,
+    /// What had become of experts that stay in their files.
+    pub experts: Option<(Arc<ExpertStore>, ExpertCounts)>,
 }

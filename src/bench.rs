@@ -285,10 +285,11 @@ fn tokens(model: &Model, count: usize) -> Vec<u32> {
 /// Reads tokens into a cache, and computes the logits that follow the last.
 fn read(model: &Model, ids: &[u32], cache: &mut Cache) -> Result<Tensor> {
     let decoder = model.decoder();
+    let form = decoder.spec().attention.cheaper_form(ids.len(), cache.len());
     let mut last = None;
     for ids in ids.chunks(Options::default().prefill_chunk) {
-        let rows = ids.len();
-        last = Some(decoder.forward(&decoder.embed(ids)?, &mut [Span { rows, cache: &mut *cache }], &mut ())?);
+        let span = Span { rows: ids.len(), cache: &mut *cache, form };
+        last = Some(decoder.forward(&decoder.embed(ids)?, &mut [span], &mut ())?);
     }
     let last = last.ok_or(Error::NothingToMeasure("a prompt of no tokens"))?;
     Ok(decoder.logits(&last.narrow(0, last.dims()[0] - 1, 1).map_err(seekvl_nn::Error::from)?)?)

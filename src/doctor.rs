@@ -15,6 +15,7 @@ mod golden;
 mod set;
 
 use crate::{Error, Result};
+use seekvl_language::LatentForm;
 use seekvl_nn::{Device, Quantization, WeightType};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -32,11 +33,13 @@ pub struct DoctorOptions {
     pub quantization: Option<Quantization>,
     /// Where the model runs.
     pub device: Device,
+    /// The form in which latent attention reads prompts; without one, the cheaper.
+    pub latent_form: Option<LatentForm>,
 }
 
 impl Default for DoctorOptions {
     fn default() -> Self {
-        Self { weights: WeightType::AsStored, quantization: None, device: Device::Cpu }
+        Self { weights: WeightType::AsStored, quantization: None, device: Device::Cpu, latent_form: None }
     }
 }
 

@@ -238,6 +238,18 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether it is an option that is outside its range, or that does not fit the model.
+    pub fn is_option(&self) -> bool {
+        matches!(
+            self,
+            Self::Language(seekvl_language::Error::InvalidOption { .. })
+                | Self::Nn(seekvl_nn::Error::ExpertBudget { .. } | seekvl_nn::Error::ExpertsOnDevice)
+                | Self::Language(seekvl_language::Error::Nn(seekvl_nn::Error::ExpertBudget { .. }))
+        )
+    }
+}
+
 fn place(message: Option<usize>) -> String {
     message.map_or_else(|| "the prompt".into(), |message| format!("message {message}"))
 }

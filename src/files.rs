@@ -91,6 +91,24 @@ pub(crate) enum Wanted {
 }
 
 impl ModelFiles {
+    /// A configuration by whatever name, and what belongs to it beside it. Nothing else: the tokenizer need not be there.
+    pub(crate) fn of_configuration(path: &Path) -> Self {
+        let beside = |name: &str| ModelFile::OnDisk(path.with_file_name(name));
+        let optional = |name: &str| Some(beside(name)).filter(|file| file.path().is_file());
+        Self {
+            dir: None,
+            config: ModelFile::OnDisk(path.into()),
+            processor_config: optional(PROCESSOR_CONFIG),
+            preprocessor_config: optional(PREPROCESSOR_CONFIG),
+            tower_sizes: optional(TOWER_SIZES),
+            tokenizer: beside(TOKENIZER),
+            tokenizer_config: None,
+            generation_config: None,
+            chat_template: None,
+            shards: Vec::new(),
+        }
+    }
+
     /// Finds the files of a model in a directory. The weights are those of `model.safetensors.index.json`, or
     /// `model.safetensors` where there is no index. A directory without `config.json` may have one GGUF file instead.
     ///

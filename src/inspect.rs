@@ -7,12 +7,13 @@ use seekvl_language::AttentionSpec;
 use seekvl_vision::SamSpec;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What a model is. Everything that serializes as a number is a count, in bytes where the name says so.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ModelInfo {
-    /// Its directory; `None` for a model that is part of this program.
+    /// Its directory, or the file of its configuration where that is all there is; `None` for a model that is part of this
+    /// program.
     pub directory: Option<PathBuf>,
     /// The architecture.
     pub system: &'static str,
@@ -158,9 +159,24 @@ pub fn inspect(files: &ModelFiles) -> Result<ModelInfo> {
         info.elements += tensor.elements() as u64;
         info.bytes += tensor.bytes() as u64;
     }
+    Ok(ModelInfo { directory: files.dir.clone(), stored, files: files.shards.len(), ..info(&spec) })
+}
+
+/// Looks at a model of which only the `config.json` is there, by whatever name; where the model has eyes, the files that
+/// say how it sees stand beside it.
+///
+/// # Errors
+/// A configuration that makes no sense.
+pub fn inspect_configuration(path: &Path) -> Result<ModelInfo> {
+    let spec = ModelSpec::read(&ModelFiles::of_configuration(path))?;
+    Ok(ModelInfo { directory: Some(path.into()), ..info(&spec) })
+}
+
+/// All that the configuration says.
+fn info(spec: &ModelSpec) -> ModelInfo {
     let (language, parameters) = (spec.language.parameters(), spec.parameters());
-    Ok(ModelInfo {
-        directory: files.dir.clone(),
+    ModelInfo {
+        directory: None,
         system: spec.system(),
         vision: spec.eyes.as_ref().map(vision),
         projector: spec.eyes.as_ref().map(|eyes| ProjectorInfo {
@@ -169,7 +185,7 @@ pub fn inspect(files: &ModelFiles) -> Result<ModelInfo> {
             tokens_per_view: eyes.layout.side * eyes.layout.side,
             least_image_tokens: eyes.layout.slots(1, 1),
         }),
-        language: language_info(&spec),
+        language: language_info(spec),
         parameters: ParameterInfo {
             vision: spec.eyes.as_ref().map_or(0, EyesSpec::vision_parameters),
             projector: spec.eyes.as_ref().map_or(0, |eyes| eyes.projector.parameters()),
@@ -178,9 +194,9 @@ pub fn inspect(files: &ModelFiles) -> Result<ModelInfo> {
             mtp: spec.language.mtp_parameters(),
             total: parameters.total,
         },
-        stored,
-        files: files.shards.len(),
-    })
+        stored: BTreeMap::new(),
+        files: 0,
+    }
 }
 
 fn vision(spec: &EyesSpec) -> VisionInfo {

@@ -55,7 +55,7 @@ mod recall;
 pub mod template;
 pub mod thinking;
 
-pub use answer::{Answer, Timings};
+pub use answer::{Answer, ExpertUse, Timings};
 pub use conversation::{Conversation, Image, Message, Part, Role};
 pub use error::{Error, Result};
 pub use files::{ModelFile, ModelFiles, NANO};
@@ -64,7 +64,7 @@ pub use options::{Options, TilingOptions};
 pub use processor::Processor;
 pub use recall::Recall;
 pub use seekvl_language::{
-    Cancel, Drafts, FinishReason, GenerationOptions, LogProb, LogProbs, RepetitionGuard, Sampling, Token,
+    Cancel, Drafts, FinishReason, GenerationOptions, LatentForm, LogProb, LogProbs, RepetitionGuard, Sampling, Token,
 };
 pub use seekvl_nn::{Checkpoint, Device, Quantization, UnknownQuantization, WeightType, set_threads};
 pub use seekvl_vision::{Conversion, Cropping, DecodeLimits, DecodeOptions, PixelLayout, Resolution, Rgb, TileGrid};

@@ -15,7 +15,7 @@ use crate::template::Prompt;
 use crate::thinking;
 use crate::{Error, Options, Result};
 use seekvl_language::{Cache, Cancel, Decoder, Engine, Mtp, Request, TokenSequence};
-use seekvl_nn::{Device, Loader, Quantization, WeightType};
+use seekvl_nn::{Device, ExpertCounts, ExpertStore, Loader, Quantization, WeightType};
 use seekvl_vision::{DecodeLimits, DecodeOptions};
 use std::sync::Arc;
 use std::time::Instant;
@@ -46,6 +46,7 @@ pub struct Model {
     eyes: Option<Eyes>,
     decoder: Decoder,
     mtp: Option<Mtp>,
+    experts: Option<Arc<ExpertStore>>,
     limits: DecodeLimits,
 }
 
@@ -59,6 +60,8 @@ pub struct Builder<'p> {
     hub: HubOptions,
     limits: DecodeLimits,
     mtp: bool,
+    expert_budget: Option<u64>,
+    context_window: Option<usize>,
     progress: Box<dyn Progress + 'p>,
 }
 
@@ -72,6 +75,8 @@ impl Default for Builder<'_> {
             hub: HubOptions::from_env(),
             limits: DecodeLimits::default(),
             mtp: true,
+            expert_budget: None,
+            context_window: None,
             progress: Box::new(()),
         }
     }
@@ -128,6 +133,22 @@ impl<'p> Builder<'p> {
         self
     }
 
+    /// Leaves the experts of a mixture in their files, but for so many bytes of those that were used last, which are read
+    /// into memory. Answers are the same, and take as long as the disk needs; [`Answer::experts`] counts. On a CPU only. All are
+    /// in memory or mapped if not given.
+    pub fn expert_budget(mut self, bytes: impl Into<Option<u64>>) -> Self {
+        self.expert_budget = bytes.into();
+        self
+    }
+
+    /// Lets every token attend to the last `tokens` alone, itself included, so that prompt and answer may together be longer
+    /// than the model's context; up to as many tokens answers are the same. What is longer than the context is an error, or
+    /// ends there, if not given. No model was trained with a window: what is out of sight is forgotten.
+    pub fn context_window(mut self, tokens: impl Into<Option<usize>>) -> Self {
+        self.context_window = tokens.into();
+        self
+    }
+
     /// Follows downloads.
     pub fn progress<'q>(self, progress: impl Progress + 'q) -> Builder<'q>
     where
@@ -159,12 +180,19 @@ impl<'p> Builder<'p> {
     /// Files that cannot be read, a configuration that makes no sense, tensors that are missing, misshapen, unknown or
     /// cut short. Each names the file, and the tensor or key.
     pub fn load_files(self, files: &ModelFiles) -> Result<Model> {
-        let processor = Processor::read(files)?;
+        let mut processor = Processor::read(files)?;
+        if let Some(window) = self.context_window {
+            processor = processor.with_context_window(window)?;
+        }
         let checkpoint = Arc::new(files.checkpoint()?);
         let spec = processor.spec();
         let mut loader = Loader::new(checkpoint, self.device, self.weights)?.renamed(spec.names);
         if let Some(quantization) = self.quantization {
             loader = loader.quantized(quantization)?;
+        }
+        let experts = self.expert_budget.map(|budget| Arc::new(ExpertStore::new(budget)));
+        if let Some(store) = &experts {
+            loader = loader.with_expert_store(store.clone())?;
         }
         if let Some(blocks) = spec.fp8_blocks {
             loader = loader.with_fp8_blocks(blocks);
@@ -179,7 +207,7 @@ impl<'p> Builder<'p> {
             None
         };
         loader.finish()?;
-        Ok(Model { id: ModelId::new(), processor, eyes, decoder, mtp, limits: self.limits })
+        Ok(Model { id: ModelId::new(), processor, eyes, decoder, mtp, experts, limits: self.limits })
     }
 }
 
@@ -310,7 +338,8 @@ impl Model {
     }
 
     fn start(&self, encoded: Encoded, options: &Options, cache: Option<Cache>) -> Result<Stream<'_>> {
-        let Encoded { sequence, asking, asked } = encoded;
+        let Encoded { sequence, asking, mut asked } = encoded;
+        asked.experts = self.mark();
         let request = Request { cache, ..self.request(sequence, &asked, options)? };
         let generation = self.engine(options).start(vec![request], options.cancel.clone())?;
         Ok(Stream::new(generation, asked, self.id, asking))
@@ -334,7 +363,8 @@ impl Model {
         let encode = |conversation| self.encode(conversation, options, &mut pictures);
         let encoded: Vec<Encoded> = conversations.iter().map(encode).collect::<Result<_>>()?;
         let (mut requests, mut rest) = (Vec::new(), Vec::new());
-        for Encoded { sequence, asked, .. } in encoded {
+        for Encoded { sequence, mut asked, .. } in encoded {
+            asked.experts = self.mark();
             requests.push(self.request(sequence, &asked, options)?);
             rest.push(asked);
         }
@@ -351,6 +381,11 @@ impl Model {
     /// The language model.
     pub fn decoder(&self) -> &Decoder {
         &self.decoder
+    }
+
+    /// What becomes of experts from now on.
+    fn mark(&self) -> Option<(Arc<ExpertStore>, ExpertCounts)> {
+        self.experts.as_ref().map(|store| (store.clone(), store.counts()))
     }
 
     pub(crate) fn eyes(&self) -> Option<&Eyes> {
@@ -382,7 +417,7 @@ impl Model {
         let timings = Timings { images, vision: started.elapsed(), ..Timings::default() };
         let image_tokens = prepared.prompt.images.iter().map(ExactSizeIterator::len).collect();
         let thought = prepared.prompt.thought;
-        let asked = Asked { image_tokens, thought, timings, has_markup: self.has_markup() };
+        let asked = Asked { image_tokens, thought, timings, has_markup: self.has_markup(), experts: None };
         Ok(Encoded { sequence, asking, asked })
     }
 

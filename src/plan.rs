@@ -87,7 +87,7 @@ impl Plan {
             tokens: processor.slots(TileGrid { cols, rows }),
         };
         let images: Vec<_> = sizes.iter().zip(&grids).map(image).collect();
-        let context = processor.spec().language.max_positions;
+        let context = processor.spec().language.longest();
         let max_new_tokens = options.generation.max_new_tokens;
         let memory = Memory::estimate(processor.spec(), &images, prompt.len(), max_new_tokens, options, weights);
         let image_tokens = prompt.image_tokens();

@@ -79,6 +79,16 @@ impl Processor {
         Ok(Self { spec, tokenizer, dialogue, generation })
     }
 
+    /// The same for a model that attends to a window, as [`DecoderSpec::with_window`](seekvl_language::DecoderSpec::with_window)
+    /// has it.
+    ///
+    /// # Errors
+    /// A window that is empty or larger than the model's context.
+    pub fn with_context_window(mut self, window: usize) -> Result<Self> {
+        self.spec.language = self.spec.language.with_window(window)?;
+        Ok(self)
+    }
+
     /// The model's shape.
     pub fn spec(&self) -> &ModelSpec {
         &self.spec
@@ -221,7 +231,7 @@ impl Processor {
     /// # Errors
     /// [`Error::PromptTooLong`].
     pub fn check_fits(&self, prompt: &Prompt) -> Result<()> {
-        let (tokens, context) = (prompt.len(), self.spec.language.max_positions);
+        let (tokens, context) = (prompt.len(), self.spec.language.longest());
         if tokens > context {
             return Err(Error::PromptTooLong { tokens, image_tokens: prompt.image_tokens(), context });
         }

@@ -3,7 +3,7 @@
 
 use safetensors::SafeTensors;
 use seekvl::doctor::{DoctorOptions, LayerPart, Report, Stage, run};
-use seekvl::{Quantization, WeightType};
+use seekvl::{LatentForm, Quantization, WeightType};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -73,6 +73,19 @@ fn bf16_stays_within_its_bound() {
     let report = run(&reference().join("vl2-tiny-like"), &options).unwrap();
     let vision = report.parts[0].stages.iter().find(|stage| stage.stage == Stage::Vision).unwrap();
     assert!(vision.passed && vision.error > 1e-4, "rounded weights differ: {}", vision.error);
+}
+
+#[test]
+fn both_forms_of_latent_attention_equal_the_original() {
+    for name in ["v2-like", "v3-like", "vl2-small-like", "vl2-base-like"] {
+        for form in [LatentForm::Absorbed, LatentForm::Expanded] {
+            let options = DoctorOptions { latent_form: Some(form), ..DoctorOptions::default() };
+            let report = run(&reference().join(name), &options).unwrap();
+            assert!(report.passed(), "{name}, {form:?}: {:?}", report.first_failure());
+            let worst = report.parts[0].stages.iter().map(|stage| stage.error).fold(0.0, f64::max);
+            assert!(worst > 0.0 && worst < 2e-5, "{name}, {form:?}: {worst:e}");
+        }
+    }
 }
 
 #[test]

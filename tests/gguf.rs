@@ -5,7 +5,7 @@ use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
 use seekvl::doctor::{self, DoctorOptions};
 use seekvl::gguf::{FileType, quantize};
 use seekvl::{Device, Error, Model, ModelFiles, Processor, WeightType};
-use seekvl_language::{Decoder, Span};
+use seekvl_language::{Decoder, LatentForm, Span};
 use seekvl_nn::{BlockKind, Format, Gguf, GgufEntry, GgufWriter, Loader, StoredDtype, Value, to_vec};
 use std::collections::BTreeMap;
 use std::fs;
@@ -58,7 +58,7 @@ fn references_pass_from_gguf() {
 fn logits(decoder: &Decoder) -> Vec<f32> {
     let ids: Vec<u32> = (5..40).collect();
     let mut cache = decoder.new_cache();
-    let mut spans = [Span { rows: ids.len(), cache: &mut cache }];
+    let mut spans = [Span { rows: ids.len(), cache: &mut cache, form: LatentForm::Absorbed }];
     let hidden = decoder.forward(&decoder.embed(&ids).unwrap(), &mut spans, &mut ()).unwrap();
     to_vec(&decoder.logits(&hidden).unwrap()).unwrap()
 }

@@ -1,5 +1,6 @@
 //! Writing a checkpoint in the Hugging Face layout.
 
+use crate::config::Config;
 use crate::layout::{TensorSpec, layout};
 use crate::random::RandomTensor;
 use anyhow::{Context, Result, ensure};
@@ -24,13 +25,13 @@ pub struct Summary {
 }
 
 /// Writes a checkpoint of random weights to the folder `out`, which must be new or empty: the weights in `shards` files, and
-/// `config.json`, `processor_config.json` and a tokenizer.
+/// `config.json`, `processor_config.json` where the model has eyes, and a tokenizer.
 ///
 /// `config` and `processor` are the contents of those files; the candidate resolutions and the patch size are taken from
 /// `config`. The tokenizer is copied from the folder `tokenizer`.
 ///
 /// # Errors
-/// A configuration that cannot be read or is not DeepSeek-VL2's, a folder that is not empty, more shards than tensors, a
+/// A configuration that cannot be read or is neither DeepSeek-VL2's nor -V2's, a folder that is not empty, more shards than tensors, a
 /// file that cannot be read or written.
 pub fn write(
     config: &Value,
@@ -41,17 +42,20 @@ pub fn write(
     seed: u64,
     out: &Path,
 ) -> Result<Summary> {
-    let tensors = layout(&serde_json::from_value(config.clone()).context("config.json")?);
+    let read = Config::read(config).context("config.json")?;
+    let tensors = layout(&read);
     ensure!((1..=tensors.len()).contains(&shards), "{shards} shards for {} tensors", tensors.len());
     fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
     let empty = fs::read_dir(out).with_context(|| format!("cannot read {}", out.display()))?.next().is_none();
     ensure!(empty, "{} is not empty", out.display());
 
     write_json(&out.join("config.json"), &with_dtype(config, dtype))?;
-    let mut processor = processor.clone();
-    processor["candidate_resolutions"] = config["candidate_resolutions"].clone();
-    processor["patch_size"] = config["vision_config"]["patch_size"].clone();
-    write_json(&out.join("processor_config.json"), &processor)?;
+    if read.eyes.is_some() {
+        let mut processor = processor.clone();
+        processor["candidate_resolutions"] = config["candidate_resolutions"].clone();
+        processor["patch_size"] = config["vision_config"]["patch_size"].clone();
+        write_json(&out.join("processor_config.json"), &processor)?;
+    }
     for name in TOKENIZER_FILES {
         let from = tokenizer.join(name);
         fs::copy(&from, out.join(name)).with_context(|| format!("cannot copy {}", from.display()))?;
@@ -68,7 +72,9 @@ fn with_dtype(config: &Value, dtype: Dtype) -> Value {
     };
     let mut config = config.clone();
     config["torch_dtype"] = name.into();
-    config["language_config"]["torch_dtype"] = name.into();
+    if let Some(language) = config.get_mut("language_config") {
+        language["torch_dtype"] = name.into();
+    }
     config
 }
 

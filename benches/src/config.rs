@@ -5,16 +5,37 @@
 //! library's own, so that a checkpoint made here tests that one.
 
 use serde::Deserialize;
+use serde::de::Error as _;
+use serde_json::Value;
 
-/// A DeepSeek-VL2 `config.json`.
-#[derive(Clone, Debug, Deserialize)]
+/// A `config.json` of DeepSeek-VL2 or, without eyes, of DeepSeek-V2.
+#[derive(Clone, Debug)]
 pub struct Config {
-    /// The vision tower.
-    pub vision_config: VisionConfig,
-    /// The projector.
-    pub projector_config: ProjectorConfig,
+    /// The vision tower and the projector, if there are any.
+    pub eyes: Option<(VisionConfig, ProjectorConfig)>,
     /// The language model.
-    pub language_config: LanguageConfig,
+    pub language: LanguageConfig,
+}
+
+impl Config {
+    /// Reads the contents of a `config.json`.
+    ///
+    /// # Errors
+    /// A configuration of another model, or a value of another type than it should be.
+    pub fn read(config: &Value) -> serde_json::Result<Self> {
+        let part = |key: &str| config.get(key).cloned().unwrap_or_default();
+        match config["model_type"].as_str() {
+            Some("deepseek_v2") => Ok(Self { eyes: None, language: serde_json::from_value(config.clone())? }),
+            Some("deepseek_vl_v2") => Ok(Self {
+                eyes: Some((
+                    serde_json::from_value(part("vision_config"))?,
+                    serde_json::from_value(part("projector_config"))?,
+                )),
+                language: serde_json::from_value(part("language_config"))?,
+            }),
+            _ => Err(serde_json::Error::custom("model_type is neither deepseek_vl_v2 nor deepseek_v2")),
+        }
+    }
 }
 
 /// The shape of the vision tower.

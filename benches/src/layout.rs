@@ -1,4 +1,4 @@
-//! The tensors of a DeepSeek-VL2 checkpoint: names as published, shapes as its configuration gives them.
+//! The tensors of a DeepSeek-VL2 or -V2 checkpoint: names as published, shapes as its configuration gives them.
 
 use crate::config::{Config, LanguageConfig, ProjectorConfig, VisionConfig};
 
@@ -30,9 +30,11 @@ pub enum Init {
 /// Every tensor of the checkpoint that `config` describes.
 pub fn layout(config: &Config) -> Vec<TensorSpec> {
     let mut list = List::default();
-    vision(&mut list, &config.vision_config);
-    projector(&mut list, &config.projector_config);
-    language(&mut list, &config.language_config);
+    if let Some((vision_config, projector_config)) = &config.eyes {
+        vision(&mut list, vision_config);
+        projector(&mut list, projector_config);
+    }
+    language(&mut list, if config.eyes.is_some() { "language." } else { "" }, &config.language);
     list.0
 }
 
@@ -113,11 +115,11 @@ fn projector(list: &mut List, config: &ProjectorConfig) {
 }
 
 /// The DeepSeek-V2 decoder. The output layer is there whatever `lm_head` says: the original always has one.
-fn language(list: &mut List, config: &LanguageConfig) {
+fn language(list: &mut List, at: &str, config: &LanguageConfig) {
     let width = config.hidden_size;
-    list.matrix("language.model.embed_tokens", config.vocab_size, width);
+    list.matrix(&format!("{at}model.embed_tokens"), config.vocab_size, width);
     for index in 0..config.num_hidden_layers {
-        let layer = format!("language.model.layers.{index}");
+        let layer = format!("{at}model.layers.{index}");
         list.rms_norm(&format!("{layer}.input_layernorm"), width);
         match config.kv_lora_rank {
             Some(rank) if config.use_mla => latent_attention(list, &format!("{layer}.self_attn"), config, rank),
@@ -131,8 +133,8 @@ fn language(list: &mut List, config: &LanguageConfig) {
             _ => list.gated(&format!("{layer}.mlp"), config.intermediate_size, width),
         }
     }
-    list.rms_norm("language.model.norm", width);
-    list.matrix("language.lm_head", config.vocab_size, width);
+    list.rms_norm(&format!("{at}model.norm"), width);
+    list.matrix(&format!("{at}lm_head"), config.vocab_size, width);
 }
 
 fn grouped_attention(list: &mut List, name: &str, config: &LanguageConfig) {

@@ -1,4 +1,4 @@
-//! Checkpoints of random weights in the real shape of a DeepSeek-VL2 model, to load, run and measure without the published
+//! Checkpoints of random weights in the real shape of a DeepSeek-VL2 or -V2 model, to load, run and measure without the published
 //! weights.
 #![forbid(unsafe_code)]
 

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use safetensors::{Dtype, SafeTensors};
-use seekvl_benches::{layout, write};
+use seekvl_benches::{Config, layout, write};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,7 +22,7 @@ fn read_json(path: impl AsRef<Path>) -> Value {
 }
 
 fn enumerated(config: &Value) -> Shapes {
-    let config = serde_json::from_value(config.clone()).unwrap();
+    let config = Config::read(config).unwrap();
     layout(&config).into_iter().map(|tensor| (tensor.name, tensor.shape)).collect()
 }
 
@@ -43,7 +43,7 @@ fn stored(folder: &Path) -> Shapes {
 
 #[test]
 fn names_and_shapes_are_those_of_the_reference_checkpoints() {
-    for name in ["vl2-tiny-like", "vl2-small-like", "vl2-base-like"] {
+    for name in ["v2-like", "vl2-tiny-like", "vl2-small-like", "vl2-base-like"] {
         let folder = reference(name);
         assert_eq!(enumerated(&read_json(folder.join("config.json"))), stored(&folder), "{name}");
     }
@@ -52,7 +52,13 @@ fn names_and_shapes_are_those_of_the_reference_checkpoints() {
 #[test]
 fn the_published_configurations_have_the_published_sizes() {
     // In billions, as the model pages on the hub list them.
-    for (name, billions) in [("deepseek-vl2-tiny", 3.4), ("deepseek-vl2-small", 16.1), ("deepseek-vl2", 27.5)] {
+    for (name, billions) in [
+        ("deepseek-vl2-tiny", 3.4),
+        ("deepseek-vl2-small", 16.1),
+        ("deepseek-vl2", 27.5),
+        ("deepseek-v2-lite", 15.7),
+        ("deepseek-v2", 235.7),
+    ] {
         let shapes = enumerated(&read_json(format!("{CONFIGS}/{name}.json")));
         let parameters: usize = shapes.values().map(|shape| shape.iter().product::<usize>()).sum();
         assert!((parameters as f64 / 1e9 - billions).abs() < 0.1, "{name}: {parameters}");

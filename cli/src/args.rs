@@ -3,8 +3,8 @@
 mod groups;
 
 pub use groups::{
-    CropArg, DeviceArg, DtypeArg, FileTypeArg, GenerationArgs, ImageArgs, LoadArgs, ModelArgs, OutputArgs,
-    QuantizationArg, SourceArgs,
+    CropArg, DeviceArg, DtypeArg, FileTypeArg, GenerationArgs, ImageArgs, LatentFormArg, LoadArgs, ModelArgs,
+    OutputArgs, QuantizationArg, SourceArgs,
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
@@ -83,7 +83,8 @@ Examples:
 
 With --json, standard output is one object: images, text, raw (with the model's markup), tokens,
 finish_reason, prompt_tokens, image_tokens (of each image), cached_tokens, regions (label and boxes: 0-999, and in
-pixels of the last image), logprobs (with --logprobs) and timings (seconds of each stage).")]
+pixels of the last image), logprobs (with --logprobs), experts (with --expert-budget: hit_rate,
+bytes_read and more) and timings (seconds of each stage).")]
 pub struct AskArgs {
     /// Image files (- for standard input), and last the question.
     ///
@@ -223,10 +224,12 @@ Examples:
   seekvl inspect
   seekvl inspect deepseek-ai/deepseek-vl2-tiny
   seekvl inspect ./my-model --json | jq .parameters.total
+  seekvl inspect benches/configs/deepseek-v2.json               a configuration alone
 
-Of the weight files only the headers are read.")]
+Of the weight files only the headers are read. The cache is shown beside what it would be if each
+query head had keys and values of its own.")]
 pub struct InspectArgs {
-    /// nano (part of this program), a hub id, a directory or a GGUF file.
+    /// nano (part of this program), a hub id, a directory, a GGUF file, or the .json file of a configuration.
     #[arg(default_value = seekvl::NANO)]
     pub model: String,
     #[command(flatten)]
@@ -339,6 +342,9 @@ pub struct DoctorArgs {
     /// Where the models run.
     #[arg(long, value_enum, default_value_t)]
     pub device: DeviceArg,
+    /// How latent attention reads prompts [default: whichever is cheaper].
+    #[arg(long, value_enum, value_name = "FORM")]
+    pub latent_form: Option<LatentFormArg>,
     #[command(flatten)]
     pub output: OutputArgs,
 }

@@ -58,6 +58,7 @@ impl From<seekvl::Error> for Failure {
             | Error::NoInfill { .. }
             | Error::ImageCount { .. }
             | Error::ImageInSystem => Exit::Usage,
+            error if error.is_option() => Exit::Usage,
             Error::PromptTooLong { .. } => Exit::DoesNotFit,
             Error::Cancelled => Exit::Interrupted,
             _ => Exit::BadModel,

@@ -2,7 +2,7 @@
 
 use crate::picture::Picture;
 use seekvl::boxes::{BoundingBox, Region};
-use seekvl::{Answer, FinishReason, LogProb, Timings};
+use seekvl::{Answer, ExpertUse, FinishReason, LogProb, Timings};
 use serde::Serialize;
 use std::ops::Range;
 use std::time::Duration;
@@ -26,6 +26,9 @@ pub struct Report<'a> {
     regions: Vec<RegionReport<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     logprobs: Option<Vec<TokenReport<'a>>>,
+    /// With `--expert-budget`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    experts: Option<ExpertUse>,
     timings: TimingsReport,
 }
 
@@ -75,6 +78,7 @@ impl<'a> Report<'a> {
             cached_tokens: answer.cached_tokens,
             regions: answer.regions.iter().map(|region| RegionReport::new(region, pictures.last())).collect(),
             logprobs: logprobs(answer),
+            experts: answer.experts,
             timings: TimingsReport { load: loading.as_secs_f64(), answer: answer.timings },
         }
     }

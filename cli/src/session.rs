@@ -187,6 +187,8 @@ pub fn load(settings: &ModelSettings, bars: &mut Bars) -> Result<Model> {
     let mut builder = Model::builder()
         .weights(settings.weights)
         .quantization(settings.quantization)
+        .expert_budget(settings.expert_budget)
+        .context_window(settings.context_window)
         .device(settings.device.clone())
         .local_files_only(settings.source.offline);
     if let Some(revision) = &settings.source.revision {

@@ -1,8 +1,8 @@
 //! Flags made into settings: typed, checked, with defaults filled in.
 
 use crate::args::{
-    CropArg, DeviceArg, DtypeArg, FileTypeArg, GenerationArgs, ImageArgs, LoadArgs, ModelArgs, OutputArgs,
-    QuantizationArg, SharedArgs, SourceArgs,
+    CropArg, DeviceArg, DtypeArg, FileTypeArg, GenerationArgs, ImageArgs, LatentFormArg, LoadArgs, ModelArgs,
+    OutputArgs, QuantizationArg, SharedArgs, SourceArgs,
 };
 use crate::exit::{Exit, Failure, Result};
 use crate::output::{Format, Output, say};
@@ -10,8 +10,8 @@ use crate::progress::Bars;
 use seekvl::gguf::FileType;
 use seekvl::hub::{self, HubOptions};
 use seekvl::{
-    Conversion, Cropping, DecodeLimits, DecodeOptions, Device, GenerationOptions, ModelFiles, NANO, Options,
-    Quantization, RepetitionGuard, Sampling, TilingOptions, WeightType,
+    Conversion, Cropping, DecodeLimits, DecodeOptions, Device, GenerationOptions, LatentForm, ModelFiles, NANO,
+    Options, Quantization, RepetitionGuard, Sampling, TilingOptions, WeightType,
 };
 use std::io::IsTerminal;
 
@@ -33,6 +33,8 @@ pub struct ModelSettings {
     pub source: SourceSettings,
     pub weights: WeightType,
     pub quantization: Option<Quantization>,
+    pub expert_budget: Option<u64>,
+    pub context_window: Option<usize>,
     /// 0 for as many as the system grants.
     pub threads: usize,
     pub device: Device,
@@ -76,6 +78,8 @@ impl ModelSettings {
             source: args.source.into(),
             weights: args.dtype.into(),
             quantization: args.quantization.map(Into::into),
+            expert_budget: args.expert_budget,
+            context_window: args.context_window,
             threads: args.threads.map_or(0, Into::into),
             device: device(args.device)?,
         })
@@ -191,6 +195,15 @@ impl From<QuantizationArg> for Quantization {
             QuantizationArg::Q8_0 => Self::Q8_0,
             QuantizationArg::Q4_0 => Self::Q4_0,
             QuantizationArg::Q4KM => Self::Q4KM,
+        }
+    }
+}
+
+impl From<LatentFormArg> for LatentForm {
+    fn from(arg: LatentFormArg) -> Self {
+        match arg {
+            LatentFormArg::Absorbed => Self::Absorbed,
+            LatentFormArg::Expanded => Self::Expanded,
         }
     }
 }

@@ -52,3 +52,26 @@ fn the_table_shows_the_shapes() {
         assert!(table.to_lowercase().contains(&word.to_lowercase()), "{word:?} is not in {table}");
     }
 }
+
+/// Numbers that the cache keeps of a token.
+fn cache(config: &str) -> (u64, u64) {
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../benches/configs")).join(config);
+    let language = &run(&["inspect", "--json", path.to_str().unwrap()]).succeeds().json()["language"];
+    let numbers = |key: &str| language[key].as_u64().unwrap() / 4;
+    (numbers("cache_bytes_per_token"), numbers("mha_cache_bytes_per_token"))
+}
+
+/// The paper says that DeepSeek-V2 has 93.3 % less cache than DeepSeek 67B. That is at 6 bits a number, to which it rounds its
+/// own, and 16 for 67B.
+#[test]
+fn latents_take_as_little_as_the_paper_says() {
+    let ((v2, v2_mha), (llm, llm_mha)) = (cache("deepseek-v2.json"), cache("deepseek-llm-67b.json"));
+    assert_eq!((v2, v2_mha), (60 * (512 + 64), 60 * 128 * (192 + 128)));
+    assert_eq!((llm, llm_mha), (95 * 2 * 8 * 128, 95 * 2 * 64 * 128));
+    let less = |bits: f64| 100.0 * (1.0 - v2 as f64 * bits / (llm as f64 * 16.0));
+    assert!((less(6.0) - 93.3).abs() < 0.05, "{}", less(6.0));
+    assert!((less(16.0) - 82.2).abs() < 0.05, "{}", less(16.0));
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../benches/configs/deepseek-v2.json"));
+    let table = run(&["inspect", path.to_str().unwrap()]).succeeds().stdout;
+    assert!(table.contains("1.4 % of the"), "{table}");
+}

@@ -115,7 +115,7 @@ fn attentions(cpu: Cpu, wanted: &dyn Fn(&str) -> bool) {
         let v = random(a.keys * stride(k_width));
         let mut out = vec![0.0; a.queries * a.heads * a.value_dim];
         let rows = |data, width| Rows { data, stride: stride(width) };
-        let t = time(|| attention(cpu, &a, rows(&q, q_width), rows(&k, k_width), rows(&v, k_width), &mut out));
+        let t = time(|| attention(cpu, &a, rows(&q, q_width), &[rows(&k, k_width)], &[rows(&v, k_width)], &mut out));
         let pairs = a.queries * a.keys / if a.mask == Mask::None { 1 } else { 2 };
         let flops = 2.0 * (pairs * a.heads * (a.key_dim + a.value_dim)) as f64;
         let bytes = 4.0 * (a.keys * a.kv_heads * (a.key_dim + a.value_dim)) as f64;

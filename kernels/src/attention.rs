@@ -47,6 +47,13 @@ pub enum Mask {
         /// Position of the first query among the keys.
         first: usize,
     },
+    /// Query `i` sees the last `size` keys of `0..=first + i`.
+    Window {
+        /// Position of the first query among the keys.
+        first: usize,
+        /// How many keys a query sees at most.
+        size: usize,
+    },
 }
 
 /// What is added to the scores of keys that lie on a grid, line after line: for each query and head one number by the key's
@@ -106,15 +113,25 @@ pub struct Attention<'a> {
 }
 
 impl Attention<'_> {
-    /// How many keys query `i` sees.
-    fn seen(&self, i: usize) -> usize {
+    /// The keys that query `i` sees. Neither end is before that of an earlier query.
+    fn seen(&self, i: usize) -> Range<usize> {
         match self.mask {
-            Mask::None => self.keys,
-            Mask::Causal { first } => self.keys.min(first.saturating_add(i + 1)),
+            Mask::None => 0..self.keys,
+            Mask::Causal { first } => 0..self.keys.min(first.saturating_add(i + 1)),
+            Mask::Window { first, size } => {
+                let end = first.saturating_add(i + 1);
+                end.saturating_sub(size).min(self.keys)..end.min(self.keys)
+            }
         }
     }
 
-    fn check<T>(&self, q: Rows<'_>, k: Rows<'_, T>, v: Rows<'_, T>, out: &[f32]) {
+    /// The blocks of keys that any query sees.
+    fn blocks(&self) -> Range<usize> {
+        let end = self.seen(self.queries.saturating_sub(1)).end;
+        self.seen(0).start / KEYS..end.div_ceil(KEYS)
+    }
+
+    fn check<T: Copy>(&self, q: Rows<'_>, k: Parts<'_, T>, v: Parts<'_, T>, out: &[f32]) {
         assert!(self.kv_heads > 0 && self.heads.is_multiple_of(self.kv_heads), "{self:?}");
         assert!(q.holds(self.queries, self.heads * self.key_dim), "queries of {self:?}");
         assert!(k.holds(self.keys, self.kv_heads * self.key_dim), "keys of {self:?}");
@@ -128,20 +145,44 @@ impl Attention<'_> {
     }
 }
 
-/// Keys in a block: a multiple of every panel's width.
-const KEYS: usize = 128;
+/// Keys in a block: a multiple of every panel's width. Keys and values may be in parts of so many.
+pub const KEYS: usize = 128;
+
+/// Rows in one part, or in parts of [`KEYS`] rows of which the last may have fewer.
+#[derive(Clone, Copy)]
+struct Parts<'a, T>(&'a [Rows<'a, T>]);
+
+impl<'a, T: Copy> Parts<'a, T> {
+    /// The rows from row `row` on to the end of its block, at least.
+    fn from(&self, row: usize) -> Rows<'a, T> {
+        let (part, row) = if self.0.len() == 1 { (self.0[0], row) } else { (self.0[row / KEYS], row % KEYS) };
+        Rows { data: &part.data[row * part.stride..], ..part }
+    }
+
+    fn holds(&self, count: usize, width: usize) -> bool {
+        match self.0 {
+            [all] => all.holds(count, width),
+            parts => {
+                let rows = |part: usize| KEYS.min(count - part * KEYS);
+                parts.len() == count.div_ceil(KEYS)
+                    && parts.iter().enumerate().all(|(part, data)| data.holds(rows(part), width))
+            }
+        }
+    }
+}
 
 /// Softmax attention without materialised scores: row `i` of `out` (`heads * value_dim` wide, contiguous) is, head by
 /// head, `softmax(scale * q_i · kᵀ + bias) · v`.
 ///
-/// Within a row of `q` (`k`, `v`) the heads follow each other: head `h` is at `h * key_dim` (`value_dim`). A query's
+/// Within a row of `q` (`k`, `v`) the heads follow each other: head `h` is at `h * key_dim` (`value_dim`). Keys and values
+/// are in one part each, or in parts of [`KEYS`] rows of which the last may have fewer. A query's
 /// result does not depend on the other queries of the call, bit for bit, nor on keys that it does not see, nor on the
 /// number of threads. A score of NaN makes the result NaN, and so does seeing no key at all.
 ///
 /// # Panics
 /// If a slice is too short for the shape, or `out` not of its size.
-pub fn attention(cpu: Cpu, a: &Attention<'_>, q: Rows<'_>, k: Rows<'_>, v: Rows<'_>, out: &mut [f32]) {
-    attend(cpu, a, q, k, v, out);
+pub fn attention(cpu: Cpu, a: &Attention<'_>, q: Rows<'_>, k: &[Rows<'_>], v: &[Rows<'_>], out: &mut [f32]) {
+    attend(cpu, a, q, Parts(k), Parts(v), out);
 }
 
 /// [`attention`] over keys and values in bf16. Scaled queries and the exponentials of scores are rounded to bf16 for the two
@@ -149,11 +190,18 @@ pub fn attention(cpu: Cpu, a: &Attention<'_>, q: Rows<'_>, k: Rows<'_>, v: Rows<
 ///
 /// # Panics
 /// As [`attention`].
-pub fn attention_bf16(cpu: Cpu, a: &Attention<'_>, q: Rows<'_>, k: Rows<'_, bf16>, v: Rows<'_, bf16>, out: &mut [f32]) {
-    attend(cpu, a, q, k, v, out);
+pub fn attention_bf16(
+    cpu: Cpu,
+    a: &Attention<'_>,
+    q: Rows<'_>,
+    k: &[Rows<'_, bf16>],
+    v: &[Rows<'_, bf16>],
+    out: &mut [f32],
+) {
+    attend(cpu, a, q, Parts(k), Parts(v), out);
 }
 
-fn attend<E: Element>(cpu: Cpu, a: &Attention<'_>, q: Rows<'_>, k: Rows<'_, E>, v: Rows<'_, E>, out: &mut [f32]) {
+fn attend<E: Element>(cpu: Cpu, a: &Attention<'_>, q: Rows<'_>, k: Parts<'_, E>, v: Parts<'_, E>, out: &mut [f32]) {
     a.check(q, k, v, out);
     let rows = a.queries * (a.heads / a.kv_heads);
     if rows == 0 {
@@ -164,13 +212,13 @@ fn attend<E: Element>(cpu: Cpu, a: &Attention<'_>, q: Rows<'_>, k: Rows<'_, E>, 
     let block = (rows * a.kv_heads).div_ceil(threads()).clamp(1, BLOCK);
     let blocks = rows.div_ceil(block);
     let sizes = Sizes::new::<E>(a);
-    let last = a.seen(a.queries - 1).div_ceil(KEYS);
+    let (first_block, count) = (a.blocks().start, a.blocks().len());
     let out = &Shared::new(out);
     let each = |packed: Option<&[f32]>| {
         for_each(blocks * a.kv_heads, work, |task| {
             let (kv_head, first) = (task / blocks, task % blocks * block);
             let rows = first..rows.min(first + block);
-            let packed = packed.map(|packed| &packed[kv_head * last * sizes.block()..]);
+            let packed = packed.map(|packed| &packed[kv_head * count * sizes.block()..]);
             with_scratch(sizes.scratch(rows.len()), |scratch| {
                 cpu.run(Block { a, sizes, q, k, v, packed, out, kv_head, rows, scratch });
             });
@@ -179,13 +227,14 @@ fn attend<E: Element>(cpu: Cpu, a: &Attention<'_>, q: Rows<'_>, k: Rows<'_, E>, 
     if blocks == 1 {
         return each(None);
     }
-    with_scratch(a.kv_heads * last * sizes.block(), |packed| {
+    with_scratch(a.kv_heads * count * sizes.block(), |packed| {
         let shared = Shared::new(packed);
-        for_each(a.kv_heads * last, work, |task| {
-            let (kv_head, block) = (task / last, task % last);
+        for_each(a.kv_heads * count, work, |task| {
+            let (kv_head, block) = (task / count, task % count);
             // SAFETY: each task has its own part.
             let packed = unsafe { shared.part(task * sizes.block()..(task + 1) * sizes.block()) };
-            let keys = block * KEYS..a.keys.min((block + 1) * KEYS);
+            let first = (first_block + block) * KEYS;
+            let keys = first..a.keys.min(first + KEYS);
             cpu.run(PackKeys { a, sizes, k, v, kv_head, keys, packed });
         });
         each(Some(packed));

@@ -19,7 +19,7 @@ mod round;
 mod simd;
 mod tile;
 
-pub use attention::{Attention, GridBias, Mask, Rows, attention, attention_bf16};
+pub use attention::{Attention, GridBias, KEYS, Mask, Rows, attention, attention_bf16};
 pub use cpu::{Cpu, Isa};
 pub use elementwise::{gelu_erf, gelu_tanh, layer_norm, rms_norm, silu_mul, weighted_sums};
 pub use limits::Limits;

@@ -4,7 +4,7 @@ mod common;
 
 use common::{bits, config, cpus, random, with_threads};
 use proptest::prelude::*;
-use seekvl_kernels::{Attention, Cpu, GridBias, Mask, Rows, attention};
+use seekvl_kernels::{Attention, Cpu, GridBias, KEYS, Mask, Rows, attention, attention_bf16, round_rows};
 
 /// Queries, keys and values of a case, each with a gap between its rows.
 struct Case {
@@ -44,6 +44,7 @@ impl Case {
         let mask = match self.a.mask {
             Mask::None => Mask::None,
             Mask::Causal { first } => Mask::Causal { first: first + queries.start },
+            Mask::Window { first, size } => Mask::Window { first: first + queries.start, size },
         };
         let bias = self.grid.as_ref().map(|(across, lines, columns)| {
             let part =
@@ -54,7 +55,43 @@ impl Case {
         let mut out = vec![f32::NAN; a.queries * a.heads * a.value_dim];
         let rows = |data, stride| Rows { data, stride };
         let q = rows(&self.q[queries.start * q..], q);
-        attention(cpu, &a, q, rows(&self.k, k), rows(&self.v, v), &mut out);
+        attention(cpu, &a, q, &[rows(&self.k, k)], &[rows(&self.v, v)], &mut out);
+        out
+    }
+
+    /// As [`Case::all`], with keys and values in parts, as bf16 if `rounded`; those of the first `gone` keys are missing.
+    fn in_parts(&self, cpu: Cpu, rounded: bool, gone: usize) -> Vec<f32> {
+        let [q, k, v] = self.strides();
+        let a = self.a;
+        let mask = match a.mask {
+            Mask::Window { first, size } => Mask::Window { first: first - gone, size },
+            mask => mask,
+        };
+        let a = Attention { keys: a.keys - gone, mask, ..a };
+        let mut out = vec![f32::NAN; a.queries * a.heads * a.value_dim];
+        let queries = Rows { data: &self.q[..], stride: q };
+        let parts = |data: &[f32], stride: usize| -> Vec<Vec<f32>> {
+            data[gone * stride..].chunks(KEYS * stride).map(<[f32]>::to_vec).collect()
+        };
+        let (keys, values) = (parts(&self.k, k), parts(&self.v, v));
+        if rounded {
+            let round = |parts: &[Vec<f32>], stride: usize| -> Vec<Vec<half::bf16>> {
+                let round = |part: &Vec<f32>| {
+                    let mut y = vec![half::bf16::ZERO; part.len()];
+                    round_rows(cpu, Rows { data: part, stride }, stride, &mut y);
+                    y
+                };
+                parts.iter().map(round).collect()
+            };
+            let (keys, values) = (round(&keys, k), round(&values, v));
+            let keys: Vec<_> = keys.iter().map(|data| Rows { data: &data[..], stride: k }).collect();
+            let values: Vec<_> = values.iter().map(|data| Rows { data: &data[..], stride: v }).collect();
+            attention_bf16(cpu, &a, queries, &keys, &values, &mut out);
+        } else {
+            let keys: Vec<_> = keys.iter().map(|data| Rows { data: &data[..], stride: k }).collect();
+            let values: Vec<_> = values.iter().map(|data| Rows { data: &data[..], stride: v }).collect();
+            attention(cpu, &a, queries, &keys, &values, &mut out);
+        }
         out
     }
 
@@ -68,8 +105,9 @@ impl Case {
         let mut out = Vec::new();
         for i in 0..a.queries {
             let seen = match a.mask {
-                Mask::None => a.keys,
-                Mask::Causal { first } => a.keys.min(first + i + 1),
+                Mask::None => 0..a.keys,
+                Mask::Causal { first } => 0..a.keys.min(first + i + 1),
+                Mask::Window { first, size } => (first + i + 1).saturating_sub(size)..first + i + 1,
             };
             for h in 0..a.heads {
                 let kv = h / (a.heads / a.kv_heads);
@@ -83,13 +121,13 @@ impl Case {
                     });
                     f64::from(a.scale) * q.iter().zip(k).map(|(q, k)| f64::from(*q) * f64::from(*k)).sum::<f64>() + bias
                 };
-                let scores: Vec<_> = (0..seen).map(score).collect();
+                let scores: Vec<_> = seen.clone().map(score).collect();
                 let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                 let weights: Vec<_> = scores.iter().map(|s| (s - max).exp()).collect();
                 let total: f64 = weights.iter().sum();
                 out.extend((0..a.value_dim).map(|c| {
                     let value = |j: usize| f64::from(self.v[j * v_stride + kv * a.value_dim + c]);
-                    weights.iter().enumerate().map(|(j, w)| w * value(j)).sum::<f64>() / total
+                    weights.iter().zip(seen.clone()).map(|(w, j)| w * value(j)).sum::<f64>() / total
                 }));
             }
         }
@@ -141,10 +179,16 @@ prop_compose! {
         key_dim in 1usize..80,
         value_dim in 1usize..80,
         causal: bool,
+        window in prop::option::of(1usize..200),
     ) -> Attention<'static> {
         let (queries, keys) = if cfg!(miri) { (queries % 5 + 1, keys % 20 + 1) } else { (queries, keys) };
         let a = shape(queries, keys, kv_heads, group, key_dim, value_dim);
-        if causal { Attention { mask: Mask::Causal { first: keys.saturating_sub(queries) }, ..a } } else { a }
+        let first = keys.saturating_sub(queries);
+        match window {
+            Some(size) => Attention { keys: first + queries, mask: Mask::Window { first, size }, ..a },
+            None if causal => Attention { mask: Mask::Causal { first }, ..a },
+            None => a,
+        }
     }
 }
 
@@ -176,19 +220,80 @@ proptest! {
 
     #[test]
     fn chunks_and_threads_do_not_matter(a in shapes(), cut in 0usize..70, seed: u64) {
-        let a = Attention { keys: a.keys.max(a.queries), mask: Mask::Causal { first: a.keys.saturating_sub(a.queries) }, ..a };
+        let first = a.keys.saturating_sub(a.queries);
+        let mask = if let Mask::Window { size, .. } = a.mask { Mask::Window { first, size } } else { Mask::Causal { first } };
+        let a = Attention { keys: a.keys.max(a.queries), mask, ..a };
         let cut = cut % a.queries;
         let case = Case::new(a, 3, seed);
         for cpu in cpus() {
             let whole = bits(&case.all(cpu));
             // The first chunk does not even have the keys of the second.
-            let Mask::Causal { first } = a.mask else { unreachable!() };
             let mut parts = case.run(cpu, 0..cut, a.keys.min(first + cut));
             parts.extend(case.run(cpu, cut..a.queries, a.keys));
             prop_assert_eq!(&whole, &bits(&parts), "{:?}", cpu.isa());
             if !cfg!(miri) {
                 prop_assert_eq!(&whole, &bits(&with_threads(1, || case.all(cpu))));
                 prop_assert_eq!(&whole, &bits(&with_threads(3, || case.all(cpu))));
+            }
+        }
+    }
+}
+
+/// Blocks of keys have fixed places, so it does not matter whether they lie together, nor that some are gone which nobody sees.
+#[test]
+fn parts_do_not_matter() {
+    if cfg!(miri) {
+        return;
+    }
+    let causal = Attention { mask: Mask::Causal { first: 230 }, ..shape(70, 300, 2, 2, 24, 20) };
+    let narrow = Attention { mask: Mask::Window { first: 230, size: 61 }, ..causal };
+    for cpu in cpus() {
+        for a in [causal, narrow, Attention { queries: 1, mask: Mask::Window { first: 299, size: 43 }, ..causal }] {
+            let case = Case::new(a, 0, 5);
+            assert_eq!(bits(&case.all(cpu)), bits(&case.in_parts(cpu, false, 0)), "{a:?}");
+            let gone = if a.mask == causal.mask { 0 } else { KEYS };
+            for rounded in [false, true] {
+                let whole = case.in_parts(cpu, rounded, 0);
+                assert_eq!(bits(&whole), bits(&case.in_parts(cpu, rounded, gone)), "{a:?}");
+                // Each query alone.
+                let width = a.heads * a.value_dim;
+                for (i, row) in whole.chunks(width).enumerate() {
+                    let mask = match a.mask {
+                        Mask::Window { first, size } => Mask::Window { first: first + i, size },
+                        Mask::Causal { first } => Mask::Causal { first: first + i },
+                        Mask::None => Mask::None,
+                    };
+                    let q = case.q[i * a.heads * a.key_dim..][..a.heads * a.key_dim].to_vec();
+                    let one = Case {
+                        a: Attention { queries: 1, mask, ..a },
+                        q,
+                        k: case.k.clone(),
+                        v: case.v.clone(),
+                        gap: 0,
+                        grid: None,
+                    };
+                    assert_eq!(bits(&one.in_parts(cpu, rounded, 0)), bits(row), "query {i} of {a:?}");
+                }
+            }
+        }
+    }
+}
+
+/// A value that is no number shows in those who see it alone, at both ends of a window and within pairs of bf16.
+#[test]
+fn a_window_hides_what_is_no_number() {
+    if cfg!(miri) {
+        return;
+    }
+    let a = Attention { mask: Mask::Window { first: 0, size: 37 }, ..shape(200, 200, 1, 1, 20, 20) };
+    for at in [70, 71, 127, 128] {
+        let mut case = Case::new(a, 0, 1);
+        case.v[at * 20] = f32::NAN;
+        for (cpu, rounded) in cpus().flat_map(|cpu| [(cpu, false), (cpu, true)]) {
+            let out = case.in_parts(cpu, rounded, 0);
+            for i in 0..200 {
+                assert_eq!(out[i * 20].is_nan(), (at..at + 37).contains(&i), "value {at}, query {i}, {:?}", cpu.isa());
+                assert!(out[i * 20 + 1].is_finite());
             }
         }
     }
@@ -216,7 +321,7 @@ fn values_can_be_the_front_of_keys() {
     for cpu in cpus() {
         let mut out = vec![0.0; 2 * 4 * 16];
         let rows = |data, stride| Rows { data, stride };
-        attention(cpu, &a, rows(&case.q, 96), rows(&case.k, 24), rows(&case.k, 24), &mut out);
+        attention(cpu, &a, rows(&case.q, 96), &[rows(&case.k, 24)], &[rows(&case.k, 24)], &mut out);
         let separate = Case { v: front.clone(), ..Case::new(a, 0, 3) };
         assert_eq!(bits(&out), bits(&separate.all(cpu)));
     }
@@ -279,7 +384,7 @@ fn without_keys_there_is_no_answer() {
 fn lengths_must_fit() {
     let rows = |data| Rows { data, stride: 4 };
     let a = shape(1, 3, 1, 1, 4, 4);
-    attention(Cpu::detect(), &a, rows(&[0.0; 4]), rows(&[0.0; 11]), rows(&[0.0; 12]), &mut [0.0; 4]);
+    attention(Cpu::detect(), &a, rows(&[0.0; 4]), &[rows(&[0.0; 11])], &[rows(&[0.0; 12])], &mut [0.0; 4]);
 }
 
 #[test]
@@ -288,5 +393,5 @@ fn a_bias_must_fit() {
     let rows = |data| Rows { data, stride: 4 };
     let bias = Some(GridBias { lines: &[0.0; 2], columns: &[0.0; 1], across: 2 });
     let a = Attention { bias, ..shape(1, 4, 1, 1, 4, 4) };
-    attention(Cpu::detect(), &a, rows(&[0.0; 4]), rows(&[0.0; 16]), rows(&[0.0; 16]), &mut [0.0; 4]);
+    attention(Cpu::detect(), &a, rows(&[0.0; 4]), &[rows(&[0.0; 16])], &[rows(&[0.0; 16])], &mut [0.0; 4]);
 }

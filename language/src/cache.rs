@@ -1,48 +1,64 @@
 //! What a decoder keeps of the tokens it has seen.
 
 use crate::{DecoderSpec, Error, Result};
-use seekvl_nn::Tensor;
+use seekvl_nn::{KEYS, Tensor};
+use std::collections::VecDeque;
 use std::fmt;
 
 /// Keys and values (or latents) of one sequence, for all layers. Its owner is the caller of
 /// [`Decoder::forward`](crate::Decoder::forward), which appends to it.
 ///
-/// Room grows in steps that double it, up to the decoder's context.
+/// It grows in blocks of [`Cache::BLOCK`] tokens; nothing is moved when it grows. Where the decoder attends to a window,
+/// blocks that no further token sees are let go.
 pub struct Cache {
-    /// One for each layer, `[capacity, heads, width]`, once something was appended.
-    layers: Vec<Option<Tensor>>,
+    /// For each layer the blocks from token `gone` on, `[BLOCK, heads, width]`.
+    layers: Vec<VecDeque<Tensor>>,
     row: (usize, usize),
     len: usize,
+    /// Tokens at the beginning that were let go, a multiple of the block.
+    gone: usize,
     limit: usize,
+    window: Option<usize>,
 }
 
 impl Cache {
-    /// Tokens that there is room for at first, to spare short sequences many small steps.
-    pub const SMALLEST_ROOM: usize = 64;
+    /// Tokens of a block. Attention takes keys in blocks of as many, so that it can read these where they are.
+    pub const BLOCK: usize = KEYS;
 
     pub(crate) fn new(spec: &DecoderSpec) -> Self {
-        let row = spec.attention.cache_row();
-        Self { layers: vec![None; spec.layers], row, len: 0, limit: spec.max_positions }
+        Self {
+            layers: vec![VecDeque::new(); spec.layers],
+            row: spec.attention.cache_row(),
+            len: 0,
+            gone: 0,
+            limit: spec.longest(),
+            window: spec.window,
+        }
     }
 
-    /// Tokens in it.
+    /// Tokens of the sequence, those that were let go included.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether it holds nothing.
+    /// Whether nothing was seen.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Most tokens that it can hold: the decoder's context.
+    /// Most tokens that the sequence can have, as [`DecoderSpec::longest`] says.
     pub fn limit(&self) -> usize {
         self.limit
     }
 
-    /// Forgets all but the first `len` tokens. Their room is kept for others.
+    /// Forgets all but the first `len` tokens. Their room is kept for others. Where tokens were let go that the next one
+    /// would see, nothing is left; taking back up to [`Cache::BLOCK`] tokens is always possible.
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
+        if self.first_seen() < self.gone {
+            self.layers.iter_mut().for_each(VecDeque::clear);
+            (self.len, self.gone) = (0, 0);
+        }
     }
 
     /// Bytes that it takes, its spare room included.
@@ -50,42 +66,68 @@ impl Cache {
         self.layers.iter().flatten().map(|rows| rows.elem_count() * rows.dtype().size_in_bytes()).sum()
     }
 
+    /// Tokens that there is room for with `tokens` in the cache: in a window of `window`, and while `rows` of them go
+    /// through the decoder at once.
+    pub fn room(tokens: usize, rows: usize, window: Option<usize>) -> usize {
+        let held =
+            window.map_or(tokens, |window| tokens.min(window.saturating_add(rows).saturating_add(2 * Self::BLOCK)));
+        held.div_ceil(Self::BLOCK).saturating_mul(Self::BLOCK)
+    }
+
     /// Whether `rows` more tokens fit, in the cache of a decoder like this one.
     pub(crate) fn check(&self, spec: &DecoderSpec, rows: usize) -> Result<()> {
-        if self.layers.len() != spec.layers
-            || self.row != spec.attention.cache_row()
-            || self.limit != spec.max_positions
-        {
+        let same = self.layers.len() == spec.layers && self.row == spec.attention.cache_row();
+        if !same || (self.limit, self.window) != (spec.longest(), spec.window) {
             return Err(Error::ForeignCache);
         }
         let asked = self.len.saturating_add(rows);
         if asked > self.limit { Err(Error::Context { asked, limit: self.limit }) } else { Ok(()) }
     }
 
-    /// Writes `rows` `[n, heads, width]` of layer `layer` after the tokens that all layers have, and returns those and
-    /// the new ones, `[len + n, heads, width]`. They become part of the sequence with [`Cache::advance`].
-    pub(crate) fn append(&mut self, layer: usize, rows: &Tensor) -> Result<Tensor> {
-        let end = self.len + rows.dim(0)?;
-        let room = match &self.layers[layer] {
-            Some(room) if room.dim(0)? >= end => room.clone(),
-            grown => {
-                let full = grown.as_ref().map_or(Ok(0), |old| old.dim(0))?;
-                let capacity = end.max(2 * full).max(Self::SMALLEST_ROOM).min(self.limit);
-                let room = Tensor::zeros((capacity, self.row.0, self.row.1), rows.dtype(), rows.device())?;
-                if let Some(old) = grown.as_ref().filter(|_| self.len > 0) {
-                    room.slice_set(&old.narrow(0, 0, self.len)?, 0, 0)?;
-                }
-                self.layers[layer] = Some(room.clone());
-                room
-            }
-        };
-        room.slice_set(&rows.contiguous()?, 0, self.len)?;
-        Ok(room.narrow(0, 0, end)?)
+    /// The first token that the next one sees.
+    fn first_seen(&self) -> usize {
+        self.window.map_or(0, |window| (self.len + 1).saturating_sub(window))
     }
 
-    /// Counts `rows` tokens in, after every layer has appended them.
+    /// Tokens that were let go: those that [`Cache::append`] returns begin after them.
+    pub(crate) fn gone(&self) -> usize {
+        self.gone
+    }
+
+    /// How many tokens a token sees, where it is not all, itself included.
+    pub(crate) fn window(&self) -> Option<usize> {
+        self.window
+    }
+
+    /// Writes `rows` `[n, heads, width]` of layer `layer` after the tokens that all layers have, and returns those that
+    /// are there and the new ones, in blocks. They become part of the sequence with [`Cache::advance`].
+    pub(crate) fn append(&mut self, layer: usize, rows: &Tensor) -> Result<Vec<Tensor>> {
+        let (blocks, rows) = (&mut self.layers[layer], rows.contiguous()?);
+        let (start, count) = (self.len - self.gone, rows.dim(0)?);
+        let end = start + count;
+        while blocks.len() * Self::BLOCK < end {
+            blocks.push_back(Tensor::zeros((Self::BLOCK, self.row.0, self.row.1), rows.dtype(), rows.device())?);
+        }
+        let mut at = start;
+        while at < end {
+            let offset = at % Self::BLOCK;
+            let part = (Self::BLOCK - offset).min(end - at);
+            blocks[at / Self::BLOCK].slice_set(&rows.narrow(0, at - start, part)?.contiguous()?, 0, offset)?;
+            at += part;
+        }
+        let filled = |(index, block): (usize, &Tensor)| block.narrow(0, 0, Self::BLOCK.min(end - index * Self::BLOCK));
+        Ok(blocks.iter().take(end.div_ceil(Self::BLOCK)).enumerate().map(filled).collect::<Result<_, _>>()?)
+    }
+
+    /// Counts `rows` tokens in, after every layer has appended them, and lets blocks go that are out of sight. One more
+    /// is kept, so that a few tokens can be taken back.
     pub(crate) fn advance(&mut self, rows: usize) {
         self.len += rows;
+        let out_of_sight = self.first_seen().saturating_sub(Self::BLOCK) / Self::BLOCK * Self::BLOCK;
+        while self.gone < out_of_sight {
+            self.layers.iter_mut().for_each(|blocks| drop(blocks.pop_front()));
+            self.gone += Self::BLOCK;
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::attention::Attention;
 use crate::feed_forward::FeedForward;
-use crate::{Cache, DecoderSpec, Error, Probe, Result};
+use crate::{Cache, DecoderSpec, Error, LatentForm, Probe, Result};
 use seekvl_nn::{Angles, Arithmetic, DType, Embedding, Linear, Loader, RmsNorm, Rotary, Tensor};
 
 /// A language model's decoder, assembled from the parts that its [`DecoderSpec`] names. It is immutable: one serves many
@@ -22,6 +22,8 @@ pub struct Span<'a> {
     pub rows: usize,
     /// The sequence so far. The rows' positions follow: `cache.len() .. cache.len() + rows`.
     pub cache: &'a mut Cache,
+    /// How they multiply with the cache of latent attention; of no meaning to grouped attention.
+    pub form: LatentForm,
 }
 
 impl Decoder {
@@ -58,13 +60,13 @@ impl Decoder {
 
     /// Bytes of the matrices that are read for one token, the output layer's among them: what decoding is bounded by.
     pub fn bytes_per_token(&self) -> usize {
-        let layer = |layer: &Layer| layer.attention.bytes() + layer.feed_forward.bytes_per_token();
+        let layer = |layer: &Layer| layer.attention.bytes_per_token() + layer.feed_forward.bytes_per_token();
         self.layers.iter().map(layer).sum::<usize>() + self.output.weight().bytes()
     }
 
     /// The arithmetic of the layers' products, by the weights of the first.
     pub fn arithmetic(&self) -> Arithmetic {
-        self.layers.first().map_or(self.output.weight(), |layer| layer.attention.output()).arithmetic()
+        self.layers.first().map_or(self.output.weight().arithmetic(), |layer| layer.attention.arithmetic())
     }
 
     /// An empty cache for one sequence.
@@ -83,7 +85,8 @@ impl Decoder {
     /// Runs the packed rows `embeds` `[sum of the spans' rows, hidden]`, each span's after the ones before, and appends
     /// them to the spans' caches. Returns the hidden states after the final norm, of the shape of `embeds`.
     ///
-    /// A row's result does not depend on the other spans, nor on how its sequence was cut into passes, bit for bit.
+    /// A row's result depends on its sequence and on the [`LatentForm`] that each row of it up to this one had. It does not
+    /// depend on the other spans, nor on how its sequence was cut into passes, bit for bit.
     ///
     /// # Errors
     /// Rows that the spans do not add up to, a sequence beyond the context, a cache of another decoder. The caches'

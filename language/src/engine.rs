@@ -13,7 +13,7 @@ pub use request::{
     Cancel, Completed, Drafts, Event, FinishReason, GenerationOptions, Request, ThinkingBudget, Timings, Token,
 };
 
-use crate::{Cache, Decoder, Error, Mtp, Result, Span, TokenSequence, Tokenizer};
+use crate::{Cache, Decoder, Error, LatentForm, Mtp, Result, Span, TokenSequence, Tokenizer};
 use answer::Answer;
 use draft::{Draft, draft};
 use seekvl_nn::Tensor;
@@ -28,12 +28,13 @@ pub struct Engine<'m> {
     tokenizer: &'m Tokenizer,
     prefill_chunk: Option<NonZeroUsize>,
     mtp: Option<&'m Mtp>,
+    latent_form: Option<LatentForm>,
 }
 
 impl<'m> Engine<'m> {
     /// Prompts of a batch go through the decoder in one pass.
     pub fn new(decoder: &'m Decoder, tokenizer: &'m Tokenizer) -> Self {
-        Self { decoder, tokenizer, prefill_chunk: None, mtp: None }
+        Self { decoder, tokenizer, prefill_chunk: None, mtp: None, latent_form: None }
     }
 
     /// Lets the decoder's layer for multi-token prediction draft tokens, which the decoder verifies. Answers are the same;
@@ -46,6 +47,12 @@ impl<'m> Engine<'m> {
     /// bounds the memory for activations and changes nothing else. 0 is no limit.
     pub fn prefill_chunk(self, rows: usize) -> Self {
         Self { prefill_chunk: NonZeroUsize::new(rows), ..self }
+    }
+
+    /// The form in which latent attention reads prompts; without one, [the cheaper](crate::AttentionSpec::cheaper_form) for
+    /// the positions of a prompt that its cache does not hold.
+    pub fn latent_form(self, form: impl Into<Option<LatentForm>>) -> Self {
+        Self { latent_form: form.into(), ..self }
     }
 
     /// Checks the requests. The work is done as the [`Generation`] is iterated over.
@@ -72,8 +79,8 @@ impl<'m> Engine<'m> {
         if prompt.is_empty() {
             return Err(Error::EmptyPrompt { sequence });
         }
-        let Some(room) = spec.max_positions.checked_sub(prompt.len()) else {
-            return Err(Error::PromptTooLong { sequence, prompt: prompt.len(), context: spec.max_positions });
+        let Some(room) = spec.longest().checked_sub(prompt.len()) else {
+            return Err(Error::PromptTooLong { sequence, prompt: prompt.len(), context: spec.longest() });
         };
         if cache.len() >= prompt.len() {
             return Err(Error::CacheTooLong { sequence, cached: cache.len(), prompt: prompt.len() });
@@ -84,7 +91,10 @@ impl<'m> Engine<'m> {
         }
         let answer = Answer::new(self.tokenizer, prompt.ids(), options, room)?;
         let draft = self.mtp.map(Draft::new);
-        Ok(Slot { cached_tokens: cache.len(), prompt, cache, answer, draft, timings: Timings::default() })
+        let cached_tokens = cache.len();
+        let cheaper = || spec.attention.cheaper_form(prompt.len() - cached_tokens, cached_tokens);
+        let form = self.latent_form.unwrap_or_else(cheaper);
+        Ok(Slot { cached_tokens, prompt, form, cache, answer, draft, timings: Timings::default() })
     }
 }
 
@@ -92,6 +102,8 @@ impl<'m> Engine<'m> {
 struct Slot<'m> {
     prompt: TokenSequence,
     cached_tokens: usize,
+    /// In which latent attention reads the prompt. It depends on nothing that other requests have a part in, nor on chunks.
+    form: LatentForm,
     /// Holds the positions that went through the decoder.
     cache: Cache,
     answer: Answer<'m>,
@@ -107,6 +119,11 @@ impl Slot<'_> {
     /// Positions of the prompt that have not gone through the decoder.
     fn unread(&self) -> usize {
         self.prompt.len().saturating_sub(self.cache.len())
+    }
+
+    /// The form for rows from position `start` on, all of the prompt or all of the answer.
+    fn form(&self, start: usize) -> LatentForm {
+        if start < self.prompt.len() { self.form } else { LatentForm::Absorbed }
     }
 
     fn complete(self) -> Completed {
@@ -195,7 +212,10 @@ impl Generation<'_> {
 
         let starts: Vec<usize> = self.slots.iter().map(|slot| slot.cache.len()).collect();
         let taking_part = self.slots.iter_mut().zip(&rows).filter(|(_, rows)| **rows > 0);
-        let mut spans: Vec<Span<'_>> = taking_part.map(|(slot, &rows)| Span { rows, cache: &mut slot.cache }).collect();
+        let mut spans = Vec::new();
+        for (slot, &rows) in taking_part {
+            spans.push(Span { rows, form: slot.form(slot.cache.len()), cache: &mut slot.cache });
+        }
         let hidden = self.engine.decoder.forward(&embeds, &mut spans, &mut ())?;
         self.sample(&rows, &hidden)?;
         if let Some(mtp) = self.engine.mtp {

@@ -20,7 +20,7 @@ pub(crate) struct Sparse {
 impl FeedForward {
     pub fn load(loader: &Loader, hidden: usize, spec: FeedForwardSpec<'_>) -> Result<Self> {
         Ok(match spec {
-            FeedForwardSpec::Dense(inner) => Self::Dense(gated(loader, hidden, inner)?),
+            FeedForwardSpec::Dense(inner) => Self::Dense(loader.gated_mlp(hidden, inner)?),
             FeedForwardSpec::Sparse(spec) => Self::Sparse(Sparse::load(loader, hidden, spec)?),
         })
     }
@@ -51,18 +51,13 @@ impl FeedForward {
 
 impl Sparse {
     fn load(loader: &Loader, hidden: usize, spec: &SparseSpec) -> Result<Self> {
-        let experts = loader.at("experts");
         Ok(Self {
             router: Router::load(&loader.at("gate"), hidden, spec.router)?,
-            experts: Experts::new(
-                (0..spec.router.experts)
-                    .map(|expert| gated(&experts.at(expert), hidden, spec.expert_size))
-                    .collect::<Result<_>>()?,
-            ),
+            experts: loader.at("experts").experts(spec.router.experts, hidden, spec.expert_size)?,
             top_k: spec.router.top_k,
             shared: match spec.shared_size {
                 0 => None,
-                inner => Some(gated(&loader.at("shared_experts"), hidden, inner)?),
+                inner => Some(loader.at("shared_experts").gated_mlp(hidden, inner)?),
             },
         })
     }
@@ -74,10 +69,4 @@ impl Sparse {
             None => Ok(sum),
         }
     }
-}
-
-fn gated(loader: &Loader, hidden: usize, inner: usize) -> Result<GatedMlp> {
-    let weight = |name: &str, outputs, inputs| loader.at(name).weight("weight", &[outputs, inputs]);
-    let (gate, up) = (weight("gate_proj", inner, hidden)?, weight("up_proj", inner, hidden)?);
-    Ok(GatedMlp::new(gate, up, weight("down_proj", hidden, inner)?))
 }

@@ -23,6 +23,7 @@ mod text_stream;
 mod tokenizer;
 
 pub use architecture::Architecture;
+pub use attention::LatentForm;
 pub use cache::Cache;
 pub use config::{LanguageConfig, RopeScaling, TokenIds};
 pub use decoder::{Decoder, Span};

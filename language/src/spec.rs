@@ -1,6 +1,7 @@
 //! What a decoder is made of: typed, and checked once.
 
 mod check;
+mod form;
 mod llama3;
 mod parameters;
 mod rotary;
@@ -22,8 +23,11 @@ pub struct DecoderSpec {
     pub hidden_size: usize,
     /// Decoder layers.
     pub layers: usize,
-    /// The context: most positions of a sequence.
+    /// The context that the model was trained for, and the most positions of a sequence where there is no window.
     pub max_positions: usize,
+    /// How many positions a position attends to, itself included: the last of those up to it. All of them, if not given.
+    /// [`DecoderSpec::with_window`] sets it.
+    pub window: Option<usize>,
     /// The attention of every layer.
     pub attention: AttentionSpec,
     /// The rotary embedding of every layer.
@@ -128,6 +132,7 @@ impl DecoderSpec {
             hidden_size: raw.hidden_size,
             layers: raw.num_hidden_layers,
             max_positions: raw.max_position_embeddings,
+            window: None,
             attention,
             rotary,
             intermediate_size: raw.intermediate_size,
@@ -140,6 +145,29 @@ impl DecoderSpec {
         };
         spec.check()?;
         Ok(spec)
+    }
+
+    /// The same, where every position attends to the last `window` positions alone, itself included, in each layer. A
+    /// sequence may then be longer than the context, up to [`DecoderSpec::MOST_POSITIONS`]; up to `window` positions it
+    /// computes the same as without. What positions further back have told those in the window stays with them. No
+    /// published model was trained with one.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`] for a window that is empty or larger than the context.
+    pub fn with_window(self, window: usize) -> Result<Self> {
+        if !(1..=self.max_positions).contains(&window) {
+            let expected = "at least 1 and at most the model's context";
+            return Err(Error::InvalidOption { name: "context_window", value: window.to_string(), expected });
+        }
+        Ok(Self { window: Some(window), ..self })
+    }
+
+    /// The most positions of any sequence: those that rotary embeddings, in `f32`, tell apart.
+    pub const MOST_POSITIONS: usize = 1 << 24;
+
+    /// The most positions of a sequence.
+    pub fn longest(&self) -> usize {
+        if self.window.is_some() { Self::MOST_POSITIONS } else { self.max_positions }
     }
 
     /// The feed-forward layer of decoder layer `layer`.

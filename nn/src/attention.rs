@@ -4,18 +4,20 @@ use crate::{Error, Result, host};
 use candle_core::{D, DType, Device, Tensor, WithDType};
 use half::bf16;
 use seekvl_kernels::{Attention, Cpu, GridBias, Rows};
+use std::slice::from_ref;
 
-pub use seekvl_kernels::Mask;
+pub use seekvl_kernels::{KEYS, Mask};
 
 /// Softmax attention: `q` `[queries, heads, key_dim]`, `k` `[keys, kv_heads, key_dim]`, `v` `[keys, kv_heads,
 /// value_dim]`; result `[queries, heads, value_dim]`. `kv_heads` divides `heads`; query head `h` reads key head
-/// `h / (heads / kv_heads)`.
+/// `h / (heads / kv_heads)`. Keys and values are in one tensor each, or in several of [`KEYS`] rows of which the last may
+/// have fewer.
 ///
 /// On a CPU the rows of each tensor may lie at any distance (parts of a wider tensor need no copy), and keys and values are
 /// `f32`, or `bf16` as [`round_rows`] makes them: then both products are of numbers in `bf16`.
-pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, scale: f32, mask: Mask) -> Result<Tensor> {
+pub fn attention(q: &Tensor, k: &[Tensor], v: &[Tensor], scale: f32, mask: Mask) -> Result<Tensor> {
     if !q.device().is_cpu() {
-        return attention_device(q, k, v, scale, mask, None);
+        return attention_device(q, &Tensor::cat(k, 0)?, &Tensor::cat(v, 0)?, scale, mask, None);
     }
     attention_cpu(q, k, v, scale, mask, None)
 }
@@ -41,32 +43,33 @@ pub fn attention_on_grid(
     }
     host::with_slice(lines, |lines| {
         host::with_slice(columns, |columns| {
-            attention_cpu(q, k, v, scale, Mask::None, Some(GridBias { lines, columns, across }))
+            attention_cpu(q, from_ref(k), from_ref(v), scale, Mask::None, Some(GridBias { lines, columns, across }))
         })
     })??
 }
 
 fn attention_cpu(
     q: &Tensor,
-    k: &Tensor,
-    v: &Tensor,
+    k: &[Tensor],
+    v: &[Tensor],
     scale: f32,
     mask: Mask,
     bias: Option<GridBias<'_>>,
 ) -> Result<Tensor> {
     let (queries, heads, key_dim) = q.dims3()?;
-    let (keys, kv_heads, value_dim) = v.dims3()?;
-    if k.dims3()? != (keys, kv_heads, key_dim) || heads % kv_heads != 0 {
-        let [q, k, v] = [q, k, v].map(|x| x.dims().to_vec());
-        return Err(Error::Attention { q, k, v });
+    let ((keys, kv_heads, value_dim), k_dims) = (dims_of(v)?, dims_of(k)?);
+    if k_dims != (keys, kv_heads, key_dim) || kv_heads == 0 || heads % kv_heads != 0 {
+        let (k, v) = (vec![k_dims.0, k_dims.1, k_dims.2], vec![keys, kv_heads, value_dim]);
+        return Err(Error::Attention { q: q.dims().to_vec(), k, v });
     }
     let a = Attention { queries, keys, heads, kv_heads, key_dim, value_dim, scale, mask, bias };
     let mut out = seekvl_kernels::zeros(queries * heads * value_dim);
-    with_rows(q, |q| match k.dtype() {
-        DType::BF16 => {
-            with_rows(k, |k| with_rows(v, |v| seekvl_kernels::attention_bf16(Cpu::detect(), &a, q, k, v, &mut out)))
+    let cpu = Cpu::detect();
+    with_rows(q, |q| match k.first().map(Tensor::dtype) {
+        Some(DType::BF16) => {
+            with_parts(k, |k| with_parts(v, |v| seekvl_kernels::attention_bf16(cpu, &a, q, k, v, &mut out)))
         }
-        _ => with_rows(k, |k| with_rows(v, |v| seekvl_kernels::attention(Cpu::detect(), &a, q, k, v, &mut out))),
+        _ => with_parts(k, |k| with_parts(v, |v| seekvl_kernels::attention(cpu, &a, q, k, v, &mut out))),
     })???;
     Ok(Tensor::from_vec(out, (queries, heads, value_dim), &Device::Cpu)?)
 }
@@ -83,15 +86,34 @@ pub fn round_rows(x: &Tensor) -> Result<Tensor> {
     Ok(Tensor::from_vec(rounded, (count, heads, dim), &Device::Cpu)?)
 }
 
+/// The dimensions of tensors `[rows, heads, dim]` laid end to end; no heads, if they do not agree.
+fn dims_of(parts: &[Tensor]) -> Result<(usize, usize, usize)> {
+    let dims = parts.iter().map(Tensor::dims3).collect::<Result<Vec<_>, _>>()?;
+    let rows = dims.iter().map(|dims| dims.0).sum();
+    let (_, heads, dim) = dims.first().copied().unwrap_or_default();
+    let same = dims.iter().all(|dims| (dims.1, dims.2) == (heads, dim));
+    Ok((rows, if same { heads } else { 0 }, dim))
+}
+
 /// Runs `f` over the rows of a CPU tensor `[rows, heads, dim]`, copied only where its heads do not follow each other.
 fn with_rows<T: WithDType, R>(x: &Tensor, f: impl FnOnce(Rows<'_, T>) -> R) -> Result<R> {
-    let (_, heads, dim) = x.dims3()?;
-    let stride = x.stride();
-    let dense = (dim == 1 || stride[2] == 1) && (heads == 1 || stride[1] == dim);
-    let x = if dense { x.clone() } else { x.contiguous()? };
-    let (storage, layout) = x.storage_and_layout();
-    let data = &host::cpu(&storage)?.as_slice::<T>()?[layout.start_offset()..];
-    Ok(f(Rows { data, stride: layout.stride()[0] }))
+    with_parts(from_ref(x), |parts| f(Rows { ..parts[0] }))
+}
+
+/// [`with_rows`] of several tensors.
+fn with_parts<T: WithDType, R>(parts: &[Tensor], f: impl FnOnce(&[Rows<'_, T>]) -> R) -> Result<R> {
+    let dense = |x: &Tensor| -> Result<Tensor> {
+        let ((_, heads, dim), stride) = (x.dims3()?, x.stride());
+        let is_dense = (dim == 1 || stride[2] == 1) && (heads == 1 || stride[1] == dim);
+        Ok(if is_dense { x.clone() } else { x.contiguous()? })
+    };
+    let parts: Vec<Tensor> = parts.iter().map(dense).collect::<Result<_>>()?;
+    let stored: Vec<_> = parts.iter().map(Tensor::storage_and_layout).collect();
+    let rows = stored.iter().map(|(storage, layout)| {
+        let data = &host::cpu(storage)?.as_slice::<T>()?[layout.start_offset()..];
+        Ok(Rows { data, stride: layout.stride()[0] })
+    });
+    Ok(f(&rows.collect::<Result<Vec<_>>>()?))
 }
 
 fn attention_device(
@@ -113,9 +135,15 @@ fn attention_device(
     let q = q.transpose(0, 1)?.contiguous()?;
     let mut scores =
         (q.matmul(&by_head(k)?.transpose(1, 2)?.contiguous()?)? * f64::from(scale))?.to_dtype(DType::F32)?;
-    if let Mask::Causal { first } = mask {
+    let window = match mask {
+        Mask::None => None,
+        Mask::Causal { first } => Some((first, usize::MAX)),
+        Mask::Window { first, size } => Some((first, size)),
+    };
+    if let Some((first, size)) = window {
+        let is_hidden = move |i: usize, j: usize| j > first + i || first + i - j >= size;
         let hidden: Vec<f32> = (0..queries)
-            .flat_map(|i| (0..keys).map(move |j| if j > first + i { f32::NEG_INFINITY } else { 0.0 }))
+            .flat_map(|i| (0..keys).map(move |j| if is_hidden(i, j) { f32::NEG_INFINITY } else { 0.0 }))
             .collect();
         scores = scores.broadcast_add(&Tensor::from_vec(hidden, (1, queries, keys), q.device())?)?;
     }
@@ -139,15 +167,16 @@ mod tests {
         let fused = Tensor::randn(0f32, 1f32, (9, 3 * 4 * 6), cpu)?;
         let part = |i: usize| fused.narrow(1, i * 24, 24)?.reshape((9, 4, 6));
         let strided = |i: usize| -> Result<Tensor> { Ok(fused.reshape((9, 12, 6))?.narrow(1, i * 4, 4)?) };
-        for mask in [Mask::None, Mask::Causal { first: 0 }] {
-            let a = attention(&strided(0)?, &strided(1)?, &strided(2)?, 0.4, mask)?;
+        for mask in [Mask::None, Mask::Causal { first: 0 }, Mask::Window { first: 0, size: 4 }] {
+            let a = attention(&strided(0)?, &[strided(1)?], &[strided(2)?], 0.4, mask)?;
             let b = attention_device(&part(0)?, &part(1)?, &part(2)?, 0.4, mask, None)?;
             assert!((a - b)?.abs()?.max_all()?.to_scalar::<f32>()? < 1e-5);
         }
         let q = Tensor::randn(0f32, 1f32, (3, 4, 6), cpu)?;
         let (k, v) = (Tensor::randn(0f32, 1f32, (8, 2, 6), cpu)?, Tensor::randn(0f32, 1f32, (8, 2, 5), cpu)?);
         let mask = Mask::Causal { first: 5 };
-        let difference = (attention(&q, &k, &v, 0.5, mask)? - attention_device(&q, &k, &v, 0.5, mask, None)?)?;
+        let difference =
+            (attention(&q, from_ref(&k), from_ref(&v), 0.5, mask)? - attention_device(&q, &k, &v, 0.5, mask, None)?)?;
         assert!(difference.abs()?.max_all()?.to_scalar::<f32>()? < 1e-5);
         Ok(())
     }
@@ -159,7 +188,7 @@ mod tests {
         let a = attention_on_grid(&q, &k, &v, 0.4, &lines, &columns)?;
         let b = attention_device(&q, &k, &v, 0.4, Mask::None, Some((&lines, &columns)))?;
         assert!((&a - b)?.abs()?.max_all()?.to_scalar::<f32>()? < 1e-5);
-        let plain = attention(&q, &k, &v, 0.4, Mask::None)?;
+        let plain = attention(&q, from_ref(&k), from_ref(&v), 0.4, Mask::None)?;
         assert!((a - plain)?.abs()?.max_all()?.to_scalar::<f32>()? > 1e-2);
         assert!(matches!(attention_on_grid(&q, &k, &v, 0.4, &lines, &lines), Err(Error::Attention { .. })));
         Ok(())
@@ -172,8 +201,8 @@ mod tests {
         let x = |heads: usize| Tensor::randn(0f32, 1f32, (150, heads, 24), cpu);
         let (q, k, v) = (x(4)?, x(2)?, x(2)?);
         for mask in [Mask::None, Mask::Causal { first: 0 }] {
-            let exact = attention(&q, &k, &v, 0.2, mask)?;
-            let rounded = attention(&q, &round_rows(&k)?, &round_rows(&v)?, 0.2, mask)?;
+            let exact = attention(&q, from_ref(&k), from_ref(&v), 0.2, mask)?;
+            let rounded = attention(&q, &[round_rows(&k)?], &[round_rows(&v)?], 0.2, mask)?;
             let difference = (exact - rounded)?.abs()?.max_all()?.to_scalar::<f32>()?;
             assert!(difference > 0.0 && difference < 0.03, "{difference}");
         }

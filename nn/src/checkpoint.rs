@@ -1,11 +1,10 @@
 //! Files of weights, mapped into memory: safetensors, or GGUF.
 
 use crate::gguf::{Gguf, GgufTensor};
+use crate::mapped::{Aligned, Mapped};
 use crate::{Error, Result, StoredDtype};
-use memmap2::Mmap;
 use safetensors::{SafeTensorError, SafeTensors};
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,7 +22,7 @@ struct Shard {
     path: PathBuf,
     bytes: Bytes,
     /// What `bytes` is, where it is a map.
-    map: Option<Arc<Mmap>>,
+    map: Option<Arc<Mapped>>,
 }
 
 /// What a file says of one tensor.
@@ -68,7 +67,7 @@ impl Checkpoint {
     pub fn open(paths: &[PathBuf]) -> Result<Self> {
         let mut checkpoint = Self { shards: Vec::new(), tensors: BTreeMap::new() };
         for path in paths {
-            let map = Arc::new(map(path)?);
+            let map = Arc::new(Mapped::open(path)?);
             checkpoint.add(path, map.clone(), Some(map))?;
         }
         Ok(checkpoint)
@@ -114,7 +113,7 @@ impl Checkpoint {
         }
     }
 
-    fn add(&mut self, path: &Path, bytes: Bytes, map: Option<Arc<Mmap>>) -> Result<()> {
+    fn add(&mut self, path: &Path, bytes: Bytes, map: Option<Arc<Mapped>>) -> Result<()> {
         let data: &[u8] = (*bytes).as_ref();
         let (header, metadata) = SafeTensors::read_metadata(data).map_err(|source| Error::Format {
             path: path.into(),
@@ -163,8 +162,24 @@ impl Checkpoint {
     /// Gives back the pages that reading a mapped tensor has taken. Should it be read again, they come again.
     pub(crate) fn release(&self, tensor: &StoredTensor) {
         if let Some(map) = &self.shards[tensor.shard].map {
-            release(map, &tensor.range);
+            map.release(&tensor.range);
         }
+    }
+
+    /// As [`Checkpoint::data`], but a copy of the bytes, aligned for all types and read past the map: no pages of it are taken.
+    ///
+    /// # Errors
+    /// If the file cannot be read any more.
+    pub(crate) fn read(&self, tensor: &StoredTensor) -> Result<(Bytes, Range<usize>)> {
+        let shard = &self.shards[tensor.shard];
+        let mut copy = Aligned::zeros(tensor.bytes());
+        match &shard.map {
+            Some(map) => map
+                .read(tensor.range.start, copy.bytes())
+                .map_err(|source| Error::Open { path: shard.path.clone(), source })?,
+            None => copy.bytes().copy_from_slice(&(*shard.bytes).as_ref()[tensor.range.clone()]),
+        }
+        Ok((Arc::new(copy), 0..tensor.bytes()))
     }
 }
 
@@ -185,27 +200,6 @@ fn parts(tensor: &GgufTensor, role: Role) -> Vec<(String, Vec<usize>, Range<usiz
         }
         Role::One(..) | Role::Stacked(_) => vec![(name.clone(), shape.clone(), range.clone())],
     }
-}
-
-#[cfg(unix)]
-#[expect(unsafe_code, reason = "what happens to pages that are given back depends on the kind of map")]
-fn release(map: &Mmap, range: &Range<usize>) {
-    // SAFETY: the map is of a file and never written to, so what its pages hold is read from the file again.
-    // That the advice is not taken does no harm.
-    let _ = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, range.start, range.len()) };
-}
-
-#[cfg(not(unix))]
-fn release(_: &Mmap, _: &Range<usize>) {}
-
-#[expect(unsafe_code, reason = "mapping a file cannot be safe")]
-pub(crate) fn map(path: &Path) -> Result<Mmap> {
-    let open = |source| Error::Open { path: path.into(), source };
-    let file = File::open(path).map_err(open)?;
-    // SAFETY: the map is read-only and private to this process. Should another process change or cut the file while it
-    // is mapped, reads see the change or raise a bus error; a checkpoint is not written to while a model runs from it,
-    // which the documentation of `Model` asks of the user.
-    unsafe { Mmap::map(&file) }.map_err(open)
 }
 
 fn explain(error: &SafeTensorError) -> &'static str {

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file cannot be opened or mapped.
-    #[error("cannot open {}", path.display())]
+    /// A file cannot be opened, mapped or read.
+    #[error("cannot read {}", path.display())]
     Open {
         /// The file.
         path: PathBuf,
@@ -87,6 +87,17 @@ pub enum Error {
     /// F16 weights were asked for on a CPU.
     #[error("weights cannot be kept as f16 on a CPU; ask for f32 or bf16")]
     HalfOnCpu,
+    /// A budget for experts that has no room for a single one.
+    #[error("a budget of {budget} bytes for experts is too small: one takes {needed}")]
+    ExpertBudget {
+        /// The budget.
+        budget: u64,
+        /// Bytes of the largest expert.
+        needed: u64,
+    },
+    /// Experts were to stay on disk elsewhere than on a CPU.
+    #[error("experts can stay on disk on a CPU only")]
+    ExpertsOnDevice,
     /// Quantised weights were asked for elsewhere than on a CPU.
     #[error("weights can be quantised on a CPU only")]
     QuantizedOnDevice,

@@ -1,14 +1,22 @@
 //! The experts of a mixture.
 
+use crate::expert_store::{ExpertStore, StoredLayer};
 use crate::{GatedMlp, Result, host};
 use candle_core::{DType, Device, Tensor};
 use seekvl_kernels::{Cpu, Group, Weights};
 use std::mem::discriminant;
+use std::sync::Arc;
 
 /// Gated layers of one shape, of which each row goes through a few.
-#[derive(Clone)]
 pub struct Experts {
-    layers: Vec<GatedMlp>,
+    place: Place,
+}
+
+enum Place {
+    /// In memory or in the mapped file.
+    Held(Vec<GatedMlp>),
+    /// In files, of which a store has some in memory.
+    Stored(Arc<ExpertStore>, StoredLayer),
 }
 
 /// Rows sorted by the expert that they are sent to.
@@ -46,17 +54,27 @@ impl Sorted {
 impl Experts {
     /// From the layers.
     pub fn new(layers: Vec<GatedMlp>) -> Self {
-        Self { layers }
+        Self { place: Place::Held(layers) }
+    }
+
+    pub(crate) fn stored(store: Arc<ExpertStore>, layer: StoredLayer) -> Self {
+        Self { place: Place::Stored(store, layer) }
     }
 
     /// Bytes of the weights of one, the largest.
     pub fn bytes_of_one(&self) -> usize {
-        self.layers.iter().map(GatedMlp::bytes).max().unwrap_or(0)
+        match &self.place {
+            Place::Held(layers) => layers.iter().map(GatedMlp::bytes).max().unwrap_or(0),
+            Place::Stored(_, layer) => layer.bytes_of_one() as usize,
+        }
     }
 
     /// `y[i] = Σ_j weights[i, j] · expert[ids[i, j]](x[i])` for `x` and the result `[rows, hidden]`, and `ids` and `weights`
     /// `[rows, top_k]`. Each expert runs once, over all the rows sent to it. A row's experts are summed in ascending order, so
-    /// that its result does not depend on the other rows.
+    /// that its result does not depend on the other rows, nor on which experts are in memory.
+    ///
+    /// # Errors
+    /// On the CPU only if an expert cannot be read from its file.
     ///
     /// # Panics
     /// If an id is not below the number of layers, or there are not `top_k` for each row.
@@ -64,19 +82,19 @@ impl Experts {
         let (rows, hidden) = x.dims2()?;
         assert!(ids.len() == rows * top_k && weights.len() == ids.len(), "{top_k} experts for each of {rows} rows");
         let sorted = Sorted::new(ids, top_k);
-        let outputs = match self.kernel_groups(&sorted) {
-            Some((inner, gated, down)) => {
-                let mut middle = seekvl_kernels::zeros(ids.len() * inner);
-                let mut outputs = seekvl_kernels::zeros(ids.len() * hidden);
-                let cpu = Cpu::detect();
-                host::with_slice(x, |x| {
-                    seekvl_kernels::linear_grouped(cpu, x, Some(&sorted.rows), &gated, &mut middle);
-                    seekvl_kernels::linear_grouped(cpu, &middle, None, &down, &mut outputs);
-                })?;
-                outputs
+        let mut outputs = Vec::with_capacity(ids.len() * hidden);
+        match &self.place {
+            Place::Held(layers) => {
+                let experts: Vec<_> = sorted.experts.iter().map(|&(expert, rows)| (&layers[expert], rows)).collect();
+                outputs = products(x, &sorted.rows, &experts)?;
             }
-            None => self.one_by_one(x, &sorted)?,
-        };
+            Place::Stored(store, layer) => store.each_group(layer, &sorted.experts, |experts| {
+                let first = outputs.len() / hidden.max(1);
+                let rows: usize = experts.iter().map(|(_, rows)| rows).sum();
+                outputs.extend(products(x, &sorted.rows[first..first + rows], experts)?);
+                Ok(())
+            })?,
+        }
         let places = sorted.places(top_k);
         let mut by_place = vec![0f32; ids.len()];
         sorted.order.iter().zip(&mut by_place).for_each(|(&at, weight)| *weight = weights[at]);
@@ -85,40 +103,54 @@ impl Experts {
         seekvl_kernels::weighted_sums(Cpu::detect(), &outputs, &places, &weights, hidden, &mut y);
         Ok(Tensor::from_vec(y, (rows, hidden), &Device::Cpu)?.to_device(x.device())?.to_dtype(x.dtype())?)
     }
+}
 
-    /// The inner width and both products' groups, where all weights are of a kind that the kernel takes.
-    #[allow(clippy::type_complexity, reason = "taken apart where it is made")]
-    fn kernel_groups(&self, sorted: &Sorted) -> Option<(usize, Vec<Group<'_>>, Vec<Group<'_>>)> {
-        let mut gated = Vec::with_capacity(sorted.experts.len());
-        let mut down = Vec::with_capacity(sorted.experts.len());
-        let mut first = None;
-        for &(expert, rows) in &sorted.experts {
-            let layer = &self.layers[expert];
-            let ((gate, up), out) = (layer.pair()?, layer.down()?);
-            let (kind, out_kind, inner) = *first.get_or_insert((gate.elements(), out.elements(), gate.rows()));
-            let same = discriminant(&kind) == discriminant(&gate.elements())
-                && discriminant(&out_kind) == discriminant(&out.elements());
-            if !same || gate.rows() != inner {
-                return None;
-            }
-            gated.push(Group { weights: Weights::Gated { gate, up }, rows });
-            down.push(Group { weights: Weights::Plain(out), rows });
-        }
-        first.map(|(_, _, inner)| (inner, gated, down))
-    }
+/// The outputs of some experts, `[rows, hidden]`: those of row `rows[i]` of `x`, each expert having as many of these as stand
+/// beside it, in order.
+fn products(x: &Tensor, rows: &[u32], experts: &[(&GatedMlp, usize)]) -> Result<Vec<f32>> {
+    let hidden = x.dims2()?.1;
+    let Some((inner, gated, down)) = kernel_groups(experts) else { return one_by_one(x, rows, experts) };
+    let mut middle = seekvl_kernels::zeros(rows.len() * inner);
+    let mut outputs = seekvl_kernels::zeros(rows.len() * hidden);
+    let cpu = Cpu::detect();
+    host::with_slice(x, |x| {
+        seekvl_kernels::linear_grouped(cpu, x, Some(rows), &gated, &mut middle);
+        seekvl_kernels::linear_grouped(cpu, &middle, None, &down, &mut outputs);
+    })?;
+    Ok(outputs)
+}
 
-    /// The experts' outputs for the sorted rows, `[rows · top_k, hidden]`.
-    fn one_by_one(&self, x: &Tensor, sorted: &Sorted) -> Result<Vec<f32>> {
-        let mut outputs = Vec::with_capacity(sorted.rows.len() * x.dims2()?.1);
-        let mut start = 0;
-        for &(expert, rows) in &sorted.experts {
-            let sent = Tensor::new(&sorted.rows[start..start + rows], x.device())?;
-            let y = self.layers[expert].forward(&x.index_select(&sent, 0)?)?;
-            host::with_slice(&y.to_device(&Device::Cpu)?.to_dtype(DType::F32)?, |y| outputs.extend_from_slice(y))?;
-            start += rows;
+/// The inner width and both products' groups, where all weights are of a kind that the kernel takes.
+#[allow(clippy::type_complexity, reason = "taken apart where it is made")]
+fn kernel_groups<'e>(experts: &[(&'e GatedMlp, usize)]) -> Option<(usize, Vec<Group<'e>>, Vec<Group<'e>>)> {
+    let mut gated = Vec::with_capacity(experts.len());
+    let mut down = Vec::with_capacity(experts.len());
+    let mut first = None;
+    for &(expert, rows) in experts {
+        let ((gate, up), out) = (expert.pair()?, expert.down()?);
+        let (kind, out_kind, inner) = *first.get_or_insert((gate.elements(), out.elements(), gate.rows()));
+        let same = discriminant(&kind) == discriminant(&gate.elements())
+            && discriminant(&out_kind) == discriminant(&out.elements());
+        if !same || gate.rows() != inner {
+            return None;
         }
-        Ok(outputs)
+        gated.push(Group { weights: Weights::Gated { gate, up }, rows });
+        down.push(Group { weights: Weights::Plain(out), rows });
     }
+    first.map(|(_, _, inner)| (inner, gated, down))
+}
+
+/// [`products`], for weights of any kind.
+fn one_by_one(x: &Tensor, rows: &[u32], experts: &[(&GatedMlp, usize)]) -> Result<Vec<f32>> {
+    let mut outputs = Vec::with_capacity(rows.len() * x.dims2()?.1);
+    let mut start = 0;
+    for &(expert, count) in experts {
+        let sent = Tensor::new(&rows[start..start + count], x.device())?;
+        let y = expert.forward(&x.index_select(&sent, 0)?)?;
+        host::with_slice(&y.to_device(&Device::Cpu)?.to_dtype(DType::F32)?, |y| outputs.extend_from_slice(y))?;
+        start += count;
+    }
+    Ok(outputs)
 }
 
 #[cfg(test)]
@@ -126,19 +158,20 @@ mod tests {
     use super::*;
     use crate::Weight;
 
-    fn experts(count: usize, hidden: usize, inner: usize) -> Result<Experts> {
+    fn experts(count: usize, hidden: usize, inner: usize) -> Result<Vec<GatedMlp>> {
         let weight = |rows: usize, cols: usize| -> Result<Weight> {
             let values = Tensor::randn(0f32, 0.2, (rows, cols), &Device::Cpu)?;
             Ok(Weight::from_f32(crate::to_vec(&values)?, rows, cols))
         };
         let layer = |_| Ok(GatedMlp::new(weight(inner, hidden)?, weight(inner, hidden)?, weight(hidden, inner)?));
-        Ok(Experts::new((0..count).map(layer).collect::<Result<_>>()?))
+        (0..count).map(layer).collect()
     }
 
     #[test]
     fn all_at_once_is_one_by_one() -> Result<()> {
         let (rows, hidden, top_k) = (40, 24, 3);
-        let experts = experts(5, hidden, 36)?;
+        let layers = experts(5, hidden, 36)?;
+        let experts = Experts::new(layers.clone());
         let x = Tensor::randn(0f32, 1f32, (rows, hidden), &Device::Cpu)?;
         // Descending, so that sorting matters; expert 4 gets rows from all, expert 0 few.
         let ids: Vec<u32> = (0..rows as u32).flat_map(|row| [4, 3 - row % 2, u32::from(row % 7 > 0)]).collect();
@@ -148,7 +181,7 @@ mod tests {
             let x = x.narrow(0, row, 1)?;
             let mut expected = vec![0f64; hidden];
             for at in row * top_k..(row + 1) * top_k {
-                let out = crate::to_vec(&experts.layers[ids[at] as usize].forward(&x)?)?;
+                let out = crate::to_vec(&layers[ids[at] as usize].forward(&x)?)?;
                 expected.iter_mut().zip(out).for_each(|(sum, y)| *sum += f64::from(weights[at]) * f64::from(y));
             }
             let alone = experts.forward(&x, top_k, &ids[row * top_k..][..top_k], &weights[row * top_k..][..top_k])?;
@@ -158,13 +191,9 @@ mod tests {
             }
         }
         let sorted = Sorted::new(&ids, top_k);
-        let Some((inner, gated, down)) = experts.kernel_groups(&sorted) else { panic!("numbers on the CPU") };
-        let (mut middle, mut outputs) = (vec![0.0; ids.len() * inner], vec![0.0; ids.len() * hidden]);
-        host::with_slice(&x, |x| {
-            seekvl_kernels::linear_grouped(Cpu::detect(), x, Some(&sorted.rows), &gated, &mut middle);
-        })?;
-        seekvl_kernels::linear_grouped(Cpu::detect(), &middle, None, &down, &mut outputs);
-        assert_eq!(outputs, experts.one_by_one(&x, &sorted)?);
+        let sent: Vec<_> = sorted.experts.iter().map(|&(expert, rows)| (&layers[expert], rows)).collect();
+        assert!(kernel_groups(&sent).is_some(), "numbers on the CPU");
+        assert_eq!(products(&x, &sorted.rows, &sent)?, one_by_one(&x, &sorted.rows, &sent)?);
         Ok(())
     }
 }

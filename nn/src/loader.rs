@@ -1,11 +1,13 @@
 //! Handing out the tensors of a checkpoint, strictly.
 
+mod gated;
+
 use crate::fp8::BlockSize;
 use crate::rows::Elements;
 use crate::weight::Data;
 use crate::{
-    Checkpoint, Embedding, Error, LayerNorm, Linear, Quantization, Renaming, Result, RmsNorm, Rows, StoredDtype,
-    StoredTensor, Weight,
+    Checkpoint, Embedding, Error, ExpertStore, LayerNorm, Linear, Quantization, Renaming, Result, RmsNorm, Rows,
+    StoredDtype, StoredTensor, Weight,
 };
 use candle_core::{DType, Device, Tensor};
 use half::bf16;
@@ -36,6 +38,8 @@ pub enum WeightType {
 pub struct Loader {
     shared: Arc<Shared>,
     prefix: String,
+    /// Matrices are read into memory instead of being used where they are mapped.
+    reads: bool,
 }
 
 struct Shared {
@@ -45,12 +49,36 @@ struct Shared {
     formats: Option<Formats>,
     /// Of matrices in 8 bits, where the checkpoint has some.
     fp8_blocks: Option<BlockSize>,
+    experts: Option<Arc<ExpertStore>>,
     names: &'static [Renaming],
     used: Mutex<BTreeSet<String>>,
 }
 
 /// What is added to the name of a matrix in 8 bits: the name of its scales.
 const SCALES: &str = "_scale_inv";
+
+/// What a matrix is kept as on a CPU.
+#[derive(Clone, Copy)]
+enum Kept {
+    /// The blocks that the file has, in a format that has the same numbers.
+    Blocks(BlockKind, Format),
+    /// Rounded to a format.
+    Rounded(Format),
+    Bf16,
+    F32,
+}
+
+impl Kept {
+    /// Bytes that it takes, as [`Weight::bytes`]; none if they are beyond counting.
+    fn bytes(self, rows: usize, cols: usize) -> Option<usize> {
+        let all = |size: usize| rows.checked_mul(cols)?.checked_mul(size);
+        match self {
+            Self::Blocks(_, format) | Self::Rounded(format) => format.bytes(rows, cols),
+            Self::Bf16 => all(size_of::<bf16>()),
+            Self::F32 => all(size_of::<f32>()),
+        }
+    }
+}
 
 /// The format to round a matrix to, by its name and its inputs.
 type Formats = Arc<dyn Fn(&str, usize) -> Option<Format> + Send + Sync>;
@@ -64,9 +92,9 @@ impl Loader {
         if weights == WeightType::F16 && device.is_cpu() {
             return Err(Error::HalfOnCpu);
         }
-        let (formats, fp8_blocks, names, used) = (None, None, &[][..], Mutex::default());
-        let shared = Shared { checkpoint, device, weights, formats, fp8_blocks, names, used };
-        Ok(Self { shared: Arc::new(shared), prefix: String::new() })
+        let (formats, fp8_blocks, experts, names, used) = (None, None, None, &[][..], Mutex::default());
+        let shared = Shared { checkpoint, device, weights, formats, fp8_blocks, experts, names, used };
+        Ok(Self { shared: Arc::new(shared), prefix: String::new(), reads: false })
     }
 
     /// The same place, but matrices are rounded as they are loaded, those that [`Quantization::format`] says; the others
@@ -97,6 +125,18 @@ impl Loader {
         self.with(|shared| shared.fp8_blocks = Some(blocks))
     }
 
+    /// The same place, where experts stay in their files until tokens are sent to them, and `store` has those in memory that
+    /// were used last.
+    ///
+    /// # Errors
+    /// [`Error::ExpertsOnDevice`] if the tensors do not go to the CPU.
+    pub fn with_expert_store(self, store: Arc<ExpertStore>) -> Result<Self> {
+        if !self.device().is_cpu() {
+            return Err(Error::ExpertsOnDevice);
+        }
+        Ok(self.with(|shared| shared.experts = Some(store)))
+    }
+
     /// The same place in a checkpoint that has other names than those that are asked for. What errors and
     /// [`Quantization::format`] are told are the checkpoint's.
     #[must_use]
@@ -106,24 +146,25 @@ impl Loader {
 
     /// The same place with other settings; what was used so far counts for it too.
     fn with(self, change: impl FnOnce(&mut Shared)) -> Self {
-        let Shared { checkpoint, device, weights, formats, fp8_blocks, names, used } = &*self.shared;
+        let Shared { checkpoint, device, weights, formats, fp8_blocks, experts, names, used } = &*self.shared;
         let mut shared = Shared {
             checkpoint: checkpoint.clone(),
             device: device.clone(),
             weights: *weights,
             formats: formats.clone(),
             fp8_blocks: *fp8_blocks,
+            experts: experts.clone(),
             names,
             used: Mutex::new(used.lock().unwrap_or_else(PoisonError::into_inner).clone()),
         };
         change(&mut shared);
-        Self { shared: Arc::new(shared), prefix: self.prefix }
+        Self { shared: Arc::new(shared), ..self }
     }
 
     /// The place `part` below this one.
     #[must_use]
     pub fn at(&self, part: impl Display) -> Self {
-        Self { shared: self.shared.clone(), prefix: self.asked_name(&part.to_string()) }
+        Self { shared: self.shared.clone(), prefix: self.asked_name(&part.to_string()), reads: self.reads }
     }
 
     /// Where the tensors go.
@@ -180,24 +221,11 @@ impl Loader {
     /// # Errors
     /// As [`Loader::tensor`].
     pub fn weight(&self, name: &str, shape: &[usize]) -> Result<Weight> {
+        if !self.device().is_cpu() {
+            return self.weight_on_device(name, shape, self.shared.weights);
+        }
         let (full_name, stored) = self.look_up(name, shape)?;
-        let (rows, cols) = matrix(shape);
-        if let StoredDtype::Blocks(kind) = stored.dtype
-            && self.device().is_cpu()
-            && let Some(weight) = packed(kind, &self.rows(name, shape)?)
-        {
-            return Ok(weight);
-        }
-        // Convolutions stay as they are.
-        let formats = self.shared.formats.as_ref().filter(|_| shape.len() == 2);
-        if let Some(format) = formats.and_then(|formats| formats(&full_name, cols)) {
-            let stored = self.rows(name, shape)?;
-            let fill = |row: usize, values: &mut [f32]| stored.read(row, values);
-            let weight = Quantized::quantize(Cpu::detect(), format, rows, cols, fill);
-            stored.release();
-            return Ok(Weight::quantized(weight));
-        }
-        self.weight_as(name, shape, self.shared.weights)
+        self.weight_as(name, shape, self.kept(&full_name, &stored))
     }
 
     /// A matrix kept in `f32` whatever the others are.
@@ -205,34 +233,70 @@ impl Loader {
     /// # Errors
     /// As [`Loader::tensor`].
     pub fn weight_f32(&self, name: &str, shape: &[usize]) -> Result<Weight> {
-        self.weight_as(name, shape, WeightType::F32)
+        if !self.device().is_cpu() {
+            return self.weight_on_device(name, shape, WeightType::F32);
+        }
+        self.weight_as(name, shape, Kept::F32)
     }
 
-    fn weight_as(&self, name: &str, shape: &[usize], kept: WeightType) -> Result<Weight> {
-        let stored = self.rows(name, shape)?;
-        let (_, tensor) = self.look_up(name, shape)?;
-        let (rows, cols) = matrix(shape);
-        if !self.device().is_cpu() {
-            let values = Tensor::from_vec(stored.all(), (rows, cols), &Device::Cpu)?;
-            let values = values.to_dtype(self.on_device(kept, &tensor))?;
-            return Ok(Weight::device(values.to_device(self.device())?, rows, cols));
+    fn weight_on_device(&self, name: &str, shape: &[usize], kept: WeightType) -> Result<Weight> {
+        let ((_, tensor), (rows, cols)) = (self.look_up(name, shape)?, matrix(shape));
+        let values = Tensor::from_vec(self.rows(name, shape)?.all(), (rows, cols), &Device::Cpu)?;
+        let values = values.to_dtype(self.on_device(kept, &tensor))?;
+        Ok(Weight::device(values.to_device(self.device())?, rows, cols))
+    }
+
+    /// What a matrix is kept as on a CPU.
+    fn kept(&self, full_name: &str, stored: &StoredTensor) -> Kept {
+        let inputs = matrix(&stored.shape).1;
+        // Convolutions stay as they are.
+        let formats = self.shared.formats.as_ref().filter(|_| stored.shape.len() == 2);
+        match (stored.dtype, self.shared.weights) {
+            (StoredDtype::Blocks(kind @ BlockKind::Packed(format)), _) => Kept::Blocks(kind, format),
+            (StoredDtype::Blocks(kind @ BlockKind::Q5_0), _) => Kept::Blocks(kind, Format::Q8_0),
+            (dtype, weights) => match (formats.and_then(|formats| formats(full_name, inputs)), weights, dtype) {
+                (Some(format), ..) => Kept::Rounded(format),
+                (_, WeightType::Bf16, _) => Kept::Bf16,
+                (_, WeightType::AsStored, StoredDtype::BF16 | StoredDtype::F8E4M3) => Kept::Bf16,
+                _ => Kept::F32,
+            },
         }
-        let (bytes, range) = self.shared.checkpoint.data(&tensor);
-        let aligned = |to: usize| stored.stored().as_ptr().addr().is_multiple_of(to);
-        let data = match (tensor.dtype, kept) {
-            (StoredDtype::F32, WeightType::AsStored | WeightType::F32) if aligned(4) => Data::MappedF32(bytes, range),
-            (StoredDtype::BF16, WeightType::AsStored | WeightType::Bf16) if aligned(2) => {
-                Data::MappedBf16(bytes, range)
+    }
+
+    fn weight_as(&self, name: &str, shape: &[usize], kept: Kept) -> Result<Weight> {
+        let (stored, (rows, cols)) = (self.rows(name, shape)?, matrix(shape));
+        let fill = |row: usize, values: &mut [f32]| stored.read(row, values);
+        let quantized = match kept {
+            Kept::Blocks(kind, format) => {
+                let wide = kind.as_q8_0(stored.stored());
+                Quantized::from_blocks(format, rows, cols, wide.as_deref().unwrap_or(stored.stored()))
             }
-            (_, WeightType::Bf16) | (StoredDtype::BF16 | StoredDtype::F8E4M3, WeightType::AsStored) => {
+            Kept::Rounded(format) => Some(Quantized::quantize(Cpu::detect(), format, rows, cols, fill)),
+            Kept::Bf16 | Kept::F32 => None,
+        };
+        if let Some(quantized) = quantized {
+            stored.release();
+            return Ok(Weight::quantized(quantized));
+        }
+        let (bytes, range) = stored.place();
+        let aligned = |to: usize| stored.stored().as_ptr().addr().is_multiple_of(to);
+        let data = match (kept, stored.dtype()) {
+            (Kept::Bf16, StoredDtype::BF16) if aligned(2) => Data::FileBf16(bytes, range),
+            (Kept::F32, StoredDtype::F32) if aligned(4) => Data::FileF32(bytes, range),
+            (Kept::Bf16, _) => {
                 let (mut values, mut wide) = (Vec::with_capacity(rows * cols), vec![0.0; cols]);
                 for row in 0..rows {
                     stored.read(row, &mut wide);
                     values.extend(wide.iter().map(|&value| bf16::from_f32(value)));
                 }
+                stored.release();
                 Data::Bf16(values.into())
             }
-            _ => Data::F32(stored.all().into()),
+            _ => {
+                let values = stored.all();
+                stored.release();
+                Data::F32(values.into())
+            }
         };
         Ok(Weight::host(data, rows, cols))
     }
@@ -263,7 +327,9 @@ impl Loader {
             StoredDtype::Blocks(_) | StoredDtype::Other(_) => return Err(unsupported()),
         };
         self.used().insert(full_name);
-        Ok(Rows::new(self.shared.checkpoint.clone(), stored, (rows, cols), elements))
+        let checkpoint = self.shared.checkpoint.clone();
+        let place = if self.reads { checkpoint.read(&stored)? } else { checkpoint.data(&stored) };
+        Ok(Rows::new(checkpoint, stored, place, (rows, cols), elements))
     }
 
     /// `NAME.weight` `[outputs, inputs]` and, where asked for, `NAME.bias` `[outputs]`.
@@ -342,15 +408,4 @@ impl Loader {
 /// Outputs, and inputs: all sides but the first.
 fn matrix(shape: &[usize]) -> (usize, usize) {
     (shape[0], shape[1..].iter().product())
-}
-
-/// Quantised rows as they are, where there are products with them.
-fn packed(kind: BlockKind, rows: &Rows) -> Option<Weight> {
-    let pack = |format, bytes: &[u8]| Quantized::from_blocks(format, rows.len(), rows.cols(), bytes);
-    let weight = match kind {
-        BlockKind::Packed(format) => pack(format, rows.stored()),
-        _ => pack(Format::Q8_0, &kind.as_q8_0(rows.stored())?),
-    };
-    rows.release();
-    weight.map(Weight::quantized)
 }

@@ -2,7 +2,7 @@
 
 use crate::checkpoint::Bytes;
 use crate::fp8::BlockSize;
-use crate::{Checkpoint, StoredTensor};
+use crate::{Checkpoint, StoredDtype, StoredTensor};
 use half::{bf16, f16};
 use seekvl_kernels::quantized::blocks::BlockKind;
 use std::ops::Range;
@@ -33,10 +33,10 @@ impl Rows {
     pub(crate) fn new(
         checkpoint: Arc<Checkpoint>,
         stored: StoredTensor,
+        (bytes, range): (Bytes, Range<usize>),
         (rows, cols): (usize, usize),
         elements: Elements,
     ) -> Self {
-        let (bytes, range) = checkpoint.data(&stored);
         Self { checkpoint, stored, bytes, range, rows, cols, elements }
     }
 
@@ -55,9 +55,25 @@ impl Rows {
         self.cols
     }
 
+    /// Type of the elements in the file.
+    pub(crate) fn dtype(&self) -> StoredDtype {
+        self.stored.dtype
+    }
+
+    /// What holds the bytes, and where they are in it.
+    pub(crate) fn place(&self) -> (Bytes, Range<usize>) {
+        (self.bytes.clone(), self.range.clone())
+    }
+
     /// The bytes as they are stored.
     pub(crate) fn stored(&self) -> &[u8] {
         &(*self.bytes).as_ref()[self.range.clone()]
+    }
+
+    /// Bytes of the file that it takes to read all, scales included.
+    pub(crate) fn file_bytes(&self) -> usize {
+        let scales = if let Elements::Fp8(_, scales) = &self.elements { size_of_val(&scales[..]) } else { 0 };
+        self.range.len() + scales
     }
 
     /// One row.

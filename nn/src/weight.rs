@@ -45,9 +45,9 @@ enum Place {
 /// Numbers on the CPU, row-major.
 #[derive(Clone)]
 pub(crate) enum Data {
-    /// Bytes of a file, aligned for the type.
-    MappedF32(Bytes, Range<usize>),
-    MappedBf16(Bytes, Range<usize>),
+    /// Bytes of a file, mapped or read, aligned for the type.
+    FileF32(Bytes, Range<usize>),
+    FileBf16(Bytes, Range<usize>),
     F32(Arc<[f32]>),
     Bf16(Arc<[bf16]>),
 }
@@ -55,10 +55,10 @@ pub(crate) enum Data {
 impl Data {
     fn elements(&self, range: Range<usize>) -> Elements<'_> {
         match self {
-            Data::MappedF32(bytes, at) => {
+            Data::FileF32(bytes, at) => {
                 Elements::F32(&bytemuck::cast_slice((**bytes).as_ref().get(at.clone()).unwrap_or(&[]))[range])
             }
-            Data::MappedBf16(bytes, at) => {
+            Data::FileBf16(bytes, at) => {
                 Elements::Bf16(&bytemuck::cast_slice((**bytes).as_ref().get(at.clone()).unwrap_or(&[]))[range])
             }
             Data::F32(values) => Elements::F32(&values[range]),
@@ -227,8 +227,8 @@ impl Weight {
     /// The type that the numbers are kept in; for quantised weights `F32`, which they stand for.
     pub fn dtype(&self) -> DType {
         match &self.place {
-            Place::Host { data: Data::MappedF32(..) | Data::F32(_), .. } | Place::Quantized { .. } => DType::F32,
-            Place::Host { data: Data::MappedBf16(..) | Data::Bf16(_), .. } => DType::BF16,
+            Place::Host { data: Data::FileF32(..) | Data::F32(_), .. } | Place::Quantized { .. } => DType::F32,
+            Place::Host { data: Data::FileBf16(..) | Data::Bf16(_), .. } => DType::BF16,
             Place::Device(tensor) => tensor.dtype(),
         }
     }

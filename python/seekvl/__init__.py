@@ -19,7 +19,7 @@ from seekvl._core import Image, __version__
 from seekvl._images import ImageLike, Images, open_image
 from seekvl._messages import Message, Messages, Request
 from seekvl._model import NANO, Model, load, plan, quantize
-from seekvl._results import Answer, Box, Drafts, ImagePlan, Plan, Region, Timings, TokenLogprobs
+from seekvl._results import Answer, Box, Drafts, ExpertUse, ImagePlan, Plan, Region, Timings, TokenLogprobs
 from seekvl.errors import Error
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ __all__ = [
     "Delta",
     "Drafts",
     "Error",
+    "ExpertUse",
     "GenerationConfig",
     "Image",
     "ImageConfig",

@@ -64,7 +64,7 @@ class GenerationConfig:
         stop = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
         object.__setattr__(self, "stop", stop)
         for name in _COUNTS:
-            _check_count(name, getattr(self, name))
+            check_count(name, getattr(self, name))
         core_options(self, ImageConfig())
 
     def replace(self, **options: Any) -> Self:  # noqa: ANN401
@@ -100,7 +100,7 @@ class ImageConfig:
             candidates = tuple((width, height) for width, height in self.candidate_resolutions)
             object.__setattr__(self, "candidate_resolutions", candidates)
         for name in ("max_tiles", "max_pixels", "max_file_bytes"):
-            _check_count(name, getattr(self, name))
+            check_count(name, getattr(self, name))
 
 
 class CallOptions(TypedDict, total=False):
@@ -156,7 +156,8 @@ def core_options(config: GenerationConfig, images: ImageConfig) -> _core.Options
     )
 
 
-def _check_count(name: str, value: object) -> None:
+def check_count(name: str, value: object) -> None:
+    """Refuses what no count of anything can be."""
     if isinstance(value, int) and not 0 <= value < 2**63:
         raise OptionError(f"{name} is {value}; it must be an integer from 0 to 2**63 - 1")
 

@@ -112,6 +112,8 @@ def load(
     dtype: str,
     device: str,
     quantization: str | None,
+    expert_budget: int | None,
+    context_window: int | None,
     revision: str | None,
     local_files_only: bool,
     recall: bool,
@@ -124,6 +126,8 @@ def plan(
     *,
     dtype: str,
     quantization: str | None,
+    expert_budget: int | None,
+    context_window: int | None,
     revision: str | None,
     local_files_only: bool,
 ) -> str: ...

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from seekvl import _core, _messages
-from seekvl._config import CallOptions, GenerationConfig, ImageConfig, core_options, resolve
+from seekvl._config import CallOptions, GenerationConfig, ImageConfig, check_count, core_options, resolve
 from seekvl._images import ImageLike, Images, as_image
 from seekvl._messages import Messages, Request
 from seekvl._numpy import from_core
@@ -65,6 +65,8 @@ class Model:
         dtype: object = "auto",
         device: str = "cpu",
         quantization: str | None = None,
+        expert_budget: int | None = None,
+        context_window: int | None = None,
         revision: str | None = None,
         local_files_only: bool = False,
         recall: bool = True,
@@ -80,6 +82,10 @@ class Model:
             device: `"cpu"`; `"cuda"` and `"metal"` only in builds that have them.
             quantization: `"q8_0"`, `"q4_0"` or `"q4_k_m"` rounds matrices to 8 or 4 bits while they are loaded, on a
                 CPU; `None` keeps them as `dtype` says.
+            expert_budget: Leave the experts of a mixture in their files, but for so many bytes of those that were used
+                last: for models that are larger than memory. Answers are the same, as soon as the disk has them.
+            context_window: Let every token attend to the last so many only, so that prompt and answer may together be
+                longer than the model's context. What is further back is forgotten.
             revision: A branch, tag or commit on the hub.
             local_files_only: Take only files that are on this machine.
             recall: Keep for the next call: pictures as the language model is given them, at most 256 MiB of them, and
@@ -97,11 +103,15 @@ class Model:
         if name != NANO and Path(name).exists():
             # Stays the same in processes that run elsewhere.
             name = str(Path(name).absolute())
+        check_count("expert_budget", expert_budget)
+        check_count("context_window", context_window)
         reference: dict[str, Any] = {
             "model": name,
             "dtype": _dtype(dtype),
             "device": str(device),
             "quantization": quantization,
+            "expert_budget": expert_budget,
+            "context_window": context_window,
             "revision": revision,
             "local_files_only": local_files_only,
             "recall": recall,
@@ -408,6 +418,8 @@ def load(
     dtype: object = "auto",
     device: str = "cpu",
     quantization: str | None = None,
+    expert_budget: int | None = None,
+    context_window: int | None = None,
     revision: str | None = None,
     local_files_only: bool = False,
     recall: bool = True,
@@ -419,6 +431,8 @@ def load(
         dtype=dtype,
         device=device,
         quantization=quantization,
+        expert_budget=expert_budget,
+        context_window=context_window,
         revision=revision,
         local_files_only=local_files_only,
         recall=recall,
@@ -433,6 +447,8 @@ def plan(
     *,
     dtype: object = "auto",
     quantization: str | None = None,
+    expert_budget: int | None = None,
+    context_window: int | None = None,
     revision: str | None = None,
     local_files_only: bool = False,
     **options: Unpack[CallOptions],
@@ -445,6 +461,8 @@ def plan(
         core_options(config, images),
         dtype=_dtype(dtype),
         quantization=quantization,
+        expert_budget=expert_budget,
+        context_window=context_window,
         revision=revision,
         local_files_only=local_files_only,
     )

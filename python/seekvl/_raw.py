@@ -36,6 +36,18 @@ class RawRegion(TypedDict):
     boxes: list[RawBox]
 
 
+class RawExpertUse(TypedDict):
+    """The fields of `seekvl.ExpertUse`."""
+
+    budget: int
+    hits: int
+    reads: int
+    hit_rate: float
+    bytes_read: int
+    resident: int
+    most_resident: int
+
+
 class RawAnswer(TypedDict):
     """The fields of `seekvl.Answer`, but for its image."""
 
@@ -52,3 +64,4 @@ class RawAnswer(TypedDict):
     drafts: tuple[int, int]
     image_size: tuple[int, int] | None
     timings: tuple[float, float, float, float, float]
+    experts: RawExpertUse | None

@@ -125,6 +125,31 @@ class Drafts:
     accepted: int
 
 
+@dataclass(frozen=True)
+class ExpertUse:
+    """How experts that stay in their files (`expert_budget`) were used while an answer was made.
+
+    Answers that the same model makes at the same time count too.
+
+    Attributes:
+        budget: The most bytes of experts in memory.
+        hits: Times that tokens were sent to an expert that was in memory.
+        reads: Times that it had to be read.
+        hit_rate: The share of hits in both; 0 where there were none.
+        bytes_read: Bytes read from the files.
+        resident: Bytes of the experts that were in memory in the end.
+        most_resident: The most that those were since the model was loaded.
+    """
+
+    budget: int
+    hits: int
+    reads: int
+    hit_rate: float
+    bytes_read: int
+    resident: int
+    most_resident: int
+
+
 @dataclass(frozen=True, repr=False)
 class Answer:
     """An answer, with all that is known of it. `str(answer)` is its text, and a notebook shows its boxes.
@@ -144,6 +169,7 @@ class Answer:
         image_size: Width and height of the last image in pixels.
         timings: Where time went.
         drafts: How many tokens were drafted and accepted; `None` where none were.
+        experts: How experts that stay in their files were used; `None` without `expert_budget`.
         image: The last image.
     """
 
@@ -161,10 +187,11 @@ class Answer:
     timings: Timings = field(compare=False)
     drafts: Drafts | None = field(compare=False)
     image: Image | None = field(compare=False)
+    experts: ExpertUse | None = field(default=None, compare=False)
 
     @staticmethod
     def _from_raw(raw: RawAnswer, image: Image | None) -> Answer:
-        logprobs, drafts = raw["logprobs"], Drafts(*raw["drafts"])
+        logprobs, drafts, experts = raw["logprobs"], Drafts(*raw["drafts"]), raw["experts"]
         return Answer(
             text=raw["text"],
             raw=raw["raw"],
@@ -180,6 +207,7 @@ class Answer:
             timings=Timings(*raw["timings"]),
             drafts=drafts if drafts.proposed else None,
             image=image,
+            experts=None if experts is None else ExpertUse(**experts),
         )
 
     @cached_property
@@ -224,6 +252,7 @@ class Answer:
             "logprobs": None if self.logprobs is None else [_logprobs(one) for one in self.logprobs],
             "timings": asdict(self.timings),
             "drafts": None if self.drafts is None else asdict(self.drafts),
+            "experts": None if self.experts is None else asdict(self.experts),
         }
 
     def to_json(self, **options: Any) -> str:  # noqa: ANN401

@@ -2,7 +2,7 @@
 
 use pyo3::prelude::*;
 use seekvl::boxes::{BoundingBox, Reading, Region};
-use seekvl::{Answer, FinishReason, Token};
+use seekvl::{Answer, ExpertUse, FinishReason, Token};
 use seekvl_language::Tokenizer;
 use std::ops::Range;
 use std::time::Duration;
@@ -42,6 +42,26 @@ pub struct RawAnswer {
     image_size: Option<(u32, u32)>,
     /// Images, vision, prefill, decode and all together, in seconds.
     timings: (f64, f64, f64, f64, f64),
+    experts: Option<RawExpertUse>,
+}
+
+/// The fields of `seekvl.ExpertUse`.
+#[derive(IntoPyObject)]
+struct RawExpertUse {
+    budget: u64,
+    hits: u64,
+    reads: u64,
+    hit_rate: f64,
+    bytes_read: u64,
+    resident: u64,
+    most_resident: u64,
+}
+
+impl From<ExpertUse> for RawExpertUse {
+    fn from(experts: ExpertUse) -> Self {
+        let ExpertUse { budget, hits, reads, hit_rate, bytes_read, resident, most_resident } = experts;
+        Self { budget, hits, reads, hit_rate, bytes_read, resident, most_resident }
+    }
 }
 
 /// The fields of `seekvl.Region`. The span is in characters.
@@ -106,6 +126,7 @@ impl RawAnswer {
                 timings.decode.as_secs_f64(),
                 total.as_secs_f64(),
             ),
+            experts: answer.experts.map(Into::into),
             text: answer.text,
             thinking: answer.thinking,
             raw: answer.raw,

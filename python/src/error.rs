@@ -30,8 +30,8 @@ pub fn exception(py: Python<'_>, error: &Cause, doing: Doing) -> PyErr {
     let causes = causes(error);
     let message = one_line(&causes);
     let class = match error {
+        error if error.is_option() => OptionError::type_object(py),
         Cause::Vision(error) => vision(py, error),
-        Cause::Language(error) => language(py, error, doing),
         Cause::NoMessage
         | Cause::ImageCount { .. }
         | Cause::ImageInAnswer { .. }
@@ -51,7 +51,7 @@ pub fn exception(py: Python<'_>, error: &Cause, doing: Doing) -> PyErr {
         Cause::ImageFormat { .. } | Cause::Encode { .. } => ImageError::type_object(py),
         // After loading, the only files are pictures.
         Cause::Read { .. } if doing == Doing::Answering => ImageError::type_object(py),
-        Cause::Nn(_) if doing == Doing::Answering => GenerationError::type_object(py),
+        Cause::Nn(_) | Cause::Language(_) if doing == Doing::Answering => GenerationError::type_object(py),
         _ if doing == Doing::Loading => CheckpointError::type_object(py),
         _ => Error::type_object(py),
     };
@@ -62,18 +62,6 @@ fn vision<'py>(py: Python<'py>, error: &seekvl_vision::Error) -> pyo3::Bound<'py
     match error {
         seekvl_vision::Error::TooFewTiles { .. } | seekvl_vision::Error::Config { .. } => OptionError::type_object(py),
         _ => ImageError::type_object(py),
-    }
-}
-
-fn language<'py>(
-    py: Python<'py>,
-    error: &seekvl_language::Error,
-    doing: Doing,
-) -> pyo3::Bound<'py, pyo3::types::PyType> {
-    match (error, doing) {
-        (seekvl_language::Error::InvalidOption { .. }, _) => OptionError::type_object(py),
-        (_, Doing::Loading) => CheckpointError::type_object(py),
-        (_, Doing::Answering) => GenerationError::type_object(py),
     }
 }
 

@@ -29,7 +29,9 @@ type Numbers<'py> = (Vec<usize>, Bound<'py, PyByteArray>);
 
 /// Loads a model. `progress` is called with a file's name, its bytes, and how many of them are there.
 #[pyfunction]
-#[pyo3(signature = (model, *, dtype, device, quantization, revision, local_files_only, recall, progress))]
+#[pyo3(signature = (
+    model, *, dtype, device, quantization, expert_budget, context_window, revision, local_files_only, recall, progress,
+))]
 #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
 pub fn load(
     py: Python<'_>,
@@ -37,6 +39,8 @@ pub fn load(
     dtype: &str,
     device: &str,
     quantization: Option<&str>,
+    expert_budget: Option<u64>,
+    context_window: Option<usize>,
     revision: Option<String>,
     local_files_only: bool,
     recall: bool,
@@ -49,6 +53,8 @@ pub fn load(
         let mut builder = seekvl::Model::builder()
             .weights(kept)
             .quantization(quantization)
+            .expert_budget(expert_budget)
+            .context_window(context_window)
             .device(device)
             .local_files_only(local_files_only)
             .progress(report);
@@ -56,8 +62,11 @@ pub fn load(
             builder = builder.revision(revision);
         }
         let files = builder.resolve(&model)?;
-        let weights = WeightBytes::of(&files.checkpoint()?, kept, quantization);
         let inner = Arc::new(builder.load_files(&files)?);
+        let mut weights = WeightBytes::of(&files.checkpoint()?, kept, quantization);
+        if let Some(budget) = expert_budget {
+            weights = weights.with_expert_budget(inner.processor().spec(), budget);
+        }
         Ok(Model { inner, files, weights, shelf: Shelf::new(recall) })
     };
     let job = Job::start(Doing::Loading, Cancel::new(), work)?;
@@ -66,7 +75,9 @@ pub fn load(
 
 /// What an answer will take, in JSON, before any weight is there.
 #[pyfunction]
-#[pyo3(signature = (model, dialogue, options, *, dtype, quantization, revision, local_files_only))]
+#[pyo3(signature = (
+    model, dialogue, options, *, dtype, quantization, expert_budget, context_window, revision, local_files_only,
+))]
 #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
 pub fn plan(
     py: Python<'_>,
@@ -75,6 +86,8 @@ pub fn plan(
     options: &Bound<'_, Options>,
     dtype: &str,
     quantization: Option<&str>,
+    expert_budget: Option<u64>,
+    context_window: Option<usize>,
     revision: Option<String>,
     local_files_only: bool,
 ) -> PyResult<String> {
@@ -85,11 +98,17 @@ pub fn plan(
         let mut hub = hub::HubOptions::from_env();
         hub.offline |= local_files_only;
         let files = hub::resolve_configuration(&model, revision.as_deref(), &hub, &mut ())?;
-        let processor = seekvl::Processor::read(&files)?;
-        let weights = match files.shards.as_slice() {
+        let mut processor = seekvl::Processor::read(&files)?;
+        if let Some(window) = context_window {
+            processor = processor.with_context_window(window)?;
+        }
+        let mut weights = match files.shards.as_slice() {
             [] => WeightBytes::assumed(processor.spec(), kept, quantization),
             _ => WeightBytes::of(&files.checkpoint()?, kept, quantization),
         };
+        if let Some(budget) = expert_budget {
+            weights = weights.with_expert_budget(processor.spec(), budget);
+        }
         let (conversation, sizes) = dialogue.sizes()?;
         Plan::with_sizes(&processor, &conversation, &sizes, &options, weights)
     };

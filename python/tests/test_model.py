@@ -142,6 +142,40 @@ def test_weights_are_rounded_as_asked(picture: Path, quantization: str) -> None:
     assert 0 < weights["held"] + weights["mapped"] < 2_000_000
 
 
+def test_experts_may_stay_on_disk(picture: Path) -> None:
+    folder = REFERENCE / "vl2-small-like"
+    expected = seekvl.load(folder).ask(picture, "?", max_new_tokens=4)
+    assert expected.experts is None
+    answer = seekvl.load(folder, expert_budget=50_000).ask(picture, "?", max_new_tokens=4)
+    assert answer.tokens == expected.tokens
+    experts = answer.experts
+    assert experts is not None
+    assert experts.budget == 50_000
+    assert 0 < experts.resident <= experts.most_resident <= 50_000
+    assert experts.bytes_read > experts.reads > 0
+    assert experts.hit_rate == experts.hits / (experts.hits + experts.reads)
+    assert answer.to_dict()["experts"]["reads"] == experts.reads
+    with pytest.raises(OptionError, match="too small"):
+        seekvl.load(folder, expert_budget=1)
+    with pytest.raises(OptionError, match="expert_budget"):
+        seekvl.load(folder, expert_budget=-1)
+    plans = [seekvl.plan(folder, picture, expert_budget=budget).memory["weights"] for budget in (None, 50_000)]
+    assert plans[1]["mapped"] < plans[0]["mapped"]
+
+
+def test_a_window_takes_what_is_longer_than_the_context(picture: Path) -> None:
+    folder = REFERENCE / "vl2-tiny-like"
+    question = "and so on " * 2000
+    with pytest.raises(PromptTooLongError):
+        seekvl.load(folder).ask(picture, question, max_new_tokens=2)
+    answer = seekvl.load(folder, context_window=64).ask(picture, question, max_new_tokens=2)
+    assert answer.prompt_tokens > 4096
+    assert seekvl.plan(folder, picture, question, context_window=64).fits
+    for window in (0, 5000):
+        with pytest.raises(OptionError, match="context_window"):
+            seekvl.load(folder, context_window=window)
+
+
 def test_what_cannot_be_loaded_is_an_error_that_says_why(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFoundError, match="has no model"):
         seekvl.load(tmp_path)

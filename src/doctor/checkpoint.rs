@@ -10,7 +10,7 @@ use crate::processor::Prepared;
 use crate::recall::Pictures;
 use crate::{Error, Model, Result, TilingOptions};
 use seekvl_language::{
-    Cancel, Engine, GenerationOptions, Mtp, Request as EngineRequest, Sampling, Span, TokenSequence,
+    Cancel, Engine, GenerationOptions, LatentForm, Mtp, Request as EngineRequest, Sampling, Span, TokenSequence,
 };
 use seekvl_nn::{Tensor, to_vec};
 use seekvl_vision::{Conversion, DecodeOptions, Rgb, Tiles, shrink};
@@ -86,6 +86,7 @@ fn check_layout(
         tensors: Tensors::read(&dir.join(golden::TENSORS))?,
         model: &model,
         golden,
+        latent_form: options.latent_form,
         notebook: Notebook::new(options),
     };
     doctor.tokenizer();
@@ -119,6 +120,7 @@ struct Doctor<'m> {
     tensors: Tensors,
     model: &'m Model,
     golden: &'m Golden,
+    latent_form: Option<LatentForm>,
     notebook: Notebook,
 }
 
@@ -273,7 +275,8 @@ impl Doctor<'_> {
         let embeds = sequence.embeddings(decoder, 0..sequence.len())?;
         self.beginning(Stage::InputsEmbeds, name, "inputs_embeds", &to_vec(&embeds)?)?;
         let mut cache = decoder.new_cache();
-        let mut spans = [Span { rows: sequence.len(), cache: &mut cache }];
+        let form = self.form(sequence.len());
+        let mut spans = [Span { rows: sequence.len(), cache: &mut cache, form }];
         let mut probe = DecoderCheck { doctor: self, name, failure: None };
         let hidden = decoder.forward(&embeds, &mut spans, &mut probe)?;
         if let Some(failure) = probe.failure {
@@ -288,6 +291,11 @@ impl Doctor<'_> {
             }
         }
         Ok((hidden, logits[logits.len() - vocab..].to_vec()))
+    }
+
+    /// How latent attention reads a prompt.
+    fn form(&self, tokens: usize) -> LatentForm {
+        self.latent_form.unwrap_or_else(|| self.model.decoder().spec().attention.cheaper_form(tokens, 0))
     }
 
     fn sampling(&mut self, name: &str, request: &Request, sequence: &TokenSequence, logits: &[f32]) -> Result<()> {
@@ -360,7 +368,7 @@ impl Doctor<'_> {
         };
         let requests = sequences.into_iter().map(|sequence| EngineRequest::new(sequence, options.clone())).collect();
         let engine = Engine::new(self.model.decoder(), self.model.processor().tokenizer());
-        let engine = engine.prefill_chunk(chunk).drafting(mtp);
+        let engine = engine.prefill_chunk(chunk).drafting(mtp).latent_form(self.latent_form);
         let completed = engine.start(requests, Cancel::new())?.finish()?;
         Ok(completed.iter().map(|completed| completed.ids()).collect())
     }

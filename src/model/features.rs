@@ -57,6 +57,7 @@ impl Model {
     pub fn logits(&self, conversation: &Conversation, options: &Options, every_position: bool) -> Result<Array> {
         let sequence = self.encode(conversation, options, &mut Pictures::new(0))?.sequence;
         let chunk = if options.prefill_chunk == 0 { sequence.len() } else { options.prefill_chunk };
+        let form = self.decoder.spec().attention.cheaper_form(sequence.len(), 0);
         let (mut cache, mut logits) = (self.decoder.new_cache(), Vec::new());
         for start in (0..sequence.len()).step_by(chunk.max(1)) {
             if options.cancel.is_cancelled() {
@@ -64,7 +65,7 @@ impl Model {
             }
             let rows = chunk.min(sequence.len() - start);
             let embeds = sequence.embeddings(&self.decoder, start..start + rows)?;
-            let hidden = self.decoder.forward(&embeds, &mut [Span { rows, cache: &mut cache }], &mut ())?;
+            let hidden = self.decoder.forward(&embeds, &mut [Span { rows, cache: &mut cache, form }], &mut ())?;
             if every_position {
                 logits.push(self.decoder.logits(&hidden)?);
             } else if start + rows == sequence.len() {

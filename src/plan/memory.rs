@@ -28,7 +28,7 @@ pub struct WeightBytes {
 /// - `decoding`: the largest picture, as decoded and as RGB;
 /// - `vision`: the views of the largest image as patches and as features, and the activations of a vision block or the
 ///   projector for as many tiles as go through together;
-/// - `cache` + `language`: keys and values of prompt and answer with the room that growing leaves, and the activations of
+/// - `cache` + `language`: keys and values of prompt and answer, and the activations of
 ///   a decoder layer for as many positions as go through together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Memory {
@@ -115,6 +115,16 @@ impl WeightBytes {
         if spec.fp8_blocks.is_some() { Self { mapped: 0, held: all } } else { Self { mapped: all, held: 0 } }
     }
 
+    /// The same, where the experts of the language model stay in their files, but for `budget` bytes of them. What all of
+    /// them take is estimated by their share of the weights.
+    #[must_use]
+    pub fn with_expert_budget(self, spec: &ModelSpec, budget: u64) -> Self {
+        let all = u128::from(spec.parameters().total.max(1));
+        let share = |bytes: u64| (u128::from(bytes) * u128::from(spec.language.expert_parameters()) / all) as u64;
+        let (mapped, held) = (share(self.mapped), share(self.held));
+        Self { mapped: self.mapped - mapped, held: self.held - held + budget.min(mapped.saturating_add(held)) }
+    }
+
     /// All.
     pub fn total(&self) -> u64 {
         self.mapped.saturating_add(self.held)
@@ -136,7 +146,7 @@ impl Memory {
         let most_views = images.iter().map(views).max().unwrap_or(0);
         let most_pixels = images.iter().map(|image| u64::from(image.width) * u64::from(image.height)).max();
         let tile = spec.eyes.as_ref().map_or(0, |eyes| u64::from(eyes.tiling.tile_size()).pow(2) * 3);
-        let prompt = prompt_tokens.min(spec.language.max_positions);
+        let prompt = prompt_tokens.min(spec.language.longest());
         let chunk = if options.prefill_chunk == 0 { prompt } else { options.prefill_chunk.min(prompt) };
         let mut memory = Self {
             weights,
@@ -145,7 +155,7 @@ impl Memory {
             decoding: most_pixels.unwrap_or(0) * 2 * 3,
             vision: spec.eyes.as_ref().map_or(0, |eyes| vision(eyes, most_views)),
             cache: cache(&spec.language, prompt, chunk, max_new_tokens),
-            language: language(&spec.language, chunk as u64),
+            language: language(&spec.language, chunk as u64, prompt),
             peak: 0,
         };
         let stages = [memory.decoding, memory.vision, memory.cache.saturating_add(memory.language)];
@@ -189,19 +199,16 @@ fn high(spec: &SamSpec) -> (u64, u64) {
     (patches * spec.patch_len() as u64 + features * second, widest)
 }
 
-/// Room doubles as it fills, up to the context; the prompt comes in chunks, the answer one by one.
+/// Room for prompt and answer, in whole blocks.
 fn cache(spec: &DecoderSpec, prompt: usize, chunk: usize, max_new_tokens: usize) -> u64 {
-    let total = prompt.saturating_add(max_new_tokens).min(spec.max_positions);
-    let mut room = chunk.max(Cache::SMALLEST_ROOM).min(spec.max_positions);
-    while room < total {
-        room = room.saturating_mul(2).min(spec.max_positions);
-    }
-    (room as u64).saturating_mul(spec.cache_bytes_per_token() as u64)
+    let total = prompt.saturating_add(max_new_tokens).min(spec.longest());
+    (Cache::room(total, chunk, spec.window) as u64).saturating_mul(spec.cache_bytes_per_token() as u64)
 }
 
 /// For each position the stream, its norm and the larger of attention and feed-forward, where in a mixture every position
-/// may be sent to one expert; and the logits of the last, with the copies that sampling makes.
-fn language(spec: &DecoderSpec, positions: u64) -> u64 {
+/// may be sent to one expert; the keys and values that latents are expanded to; and the logits of the last, with the copies
+/// that sampling makes.
+fn language(spec: &DecoderSpec, positions: u64, prompt: usize) -> u64 {
     let hidden = spec.hidden_size as u64;
     let attention = match spec.attention {
         AttentionSpec::Grouped { heads, kv_heads, head_dim, .. } => (3 * heads + 4 * kv_heads) * head_dim,
@@ -212,5 +219,7 @@ fn language(spec: &DecoderSpec, positions: u64) -> u64 {
     let dense = 3 * spec.intermediate_size as u64;
     let sparse = spec.sparse.as_ref().map_or(0, |s| 3 * s.expert_size.max(s.shared_size) as u64 + 3 * hidden);
     let row = 4 * hidden + attention.max(dense).max(sparse);
-    F32 * (positions.saturating_mul(row) + 3 * spec.vocab_size as u64)
+    // Latents are expanded, put together and rounded.
+    let expanded = 3 * spec.attention.expanded_numbers(prompt) as u64;
+    F32 * (positions.saturating_mul(row).saturating_add(expanded) + 3 * spec.vocab_size as u64)
 }

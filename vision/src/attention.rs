@@ -36,7 +36,7 @@ impl Qkv {
                 (qkv.narrow(1, 0, heads)?, keys_values.narrow(1, 0, heads)?, keys_values.narrow(1, heads, heads)?);
             match positions {
                 Some(positions) => positions.attention(&q, &k, &v, scale),
-                None => attention(&q, &k, &v, scale, Mask::None),
+                None => attention(&q, &[k], &[v], scale, Mask::None),
             }
         };
         let attended = match sequences {

@@ -46,6 +46,17 @@ pub struct LoadArgs {
     /// Where the model runs.
     #[arg(long, value_enum, default_value_t, help_heading = MODEL)]
     pub device: DeviceArg,
+    /// Leave experts in their files, but for so many bytes of those used last: 4GB, 512MiB.
+    ///
+    /// For models that are larger than memory. Answers are the same, as soon as the disk has them.
+    #[arg(long, value_name = "BYTES", value_parser = bytes, help_heading = MODEL)]
+    pub expert_budget: Option<u64>,
+    /// Let every token attend to the last N only, so that text may be longer than the model's context.
+    ///
+    /// What is further back is forgotten. Without it, a prompt that does not fit is an error, and an answer ends where
+    /// the context is full.
+    #[arg(long, value_name = "N", help_heading = MODEL)]
+    pub context_window: Option<usize>,
     /// Threads that compute [default: as many as the system grants]. Answers do not depend on it.
     #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..), help_heading = MODEL)]
     pub threads: Option<u16>,
@@ -111,6 +122,15 @@ pub enum DeviceArg {
     Metal,
 }
 
+/// How latent attention multiplies with its cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LatentFormArg {
+    /// Queries are taken down to the latents.
+    Absorbed,
+    /// Latents are taken up to keys and values.
+    Expanded,
+}
+
 /// How images are read and cut into tiles.
 #[derive(Debug, Args)]
 pub struct ImageArgs {
@@ -136,6 +156,25 @@ pub struct ImageArgs {
     /// The most pixels of an image [default: 178956970].
     #[arg(long, value_name = "N", help_heading = IMAGES)]
     pub max_image_pixels: Option<u64>,
+}
+
+/// A number of bytes, with a unit or without.
+fn bytes(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, u64); 7] = [
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+        ("KB", 1000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+        ("", 1),
+    ];
+    let with = |(unit, size): (&str, u64)| {
+        let number: f64 = text.strip_suffix(unit)?.trim_end().parse().ok()?;
+        // As a `u64`, what is negative or too large comes out as the nearest that is not.
+        (number.is_finite() && number >= 0.0).then_some((number * size as f64) as u64)
+    };
+    UNITS.into_iter().find_map(with).ok_or_else(|| "not a number of bytes, such as 4GB or 512MiB".into())
 }
 
 fn resolution(text: &str) -> Result<Resolution, String> {
@@ -211,4 +250,21 @@ pub struct OutputArgs {
     /// Print no progress and no warnings.
     #[arg(short, long, help_heading = OUTPUT)]
     pub quiet: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_have_units() {
+        let cases =
+            [("0", 0), ("17", 17), ("4GB", 4_000_000_000), ("1.5 MiB", 3 << 19), ("2KB", 2000), ("1GiB", 1 << 30)];
+        for (text, expected) in cases {
+            assert_eq!(bytes(text), Ok(expected), "{text}");
+        }
+        for text in ["", "GB", "-1", "4 apples", "NaN", "inf"] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
+    }
 }

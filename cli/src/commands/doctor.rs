@@ -35,6 +35,7 @@ pub fn run(args: DoctorArgs) -> Result<Exit> {
         weights: args.dtype.into(),
         quantization: args.quantization.map(Into::into),
         device: device(args.device)?,
+        latent_form: args.latent_form.map(Into::into),
     };
     let mut bars = Bars::new(settings.quiet);
     bars.spin("running the reference's requests");

@@ -8,13 +8,17 @@ use crate::settings::{OutputSettings, SourceSettings};
 use crate::table::{pair, table};
 use comfy_table::Table;
 use indicatif::{BinaryBytes, HumanCount};
-use seekvl::inspect::{LanguageInfo, ModelInfo, inspect};
+use seekvl::inspect::{LanguageInfo, ModelInfo, inspect, inspect_configuration};
+use std::path::Path;
 
 pub fn run(args: InspectArgs) -> Result<Exit> {
     let source = SourceSettings::from(args.source);
     let settings = OutputSettings::from(args.output);
-    let files = source.resolve(&args.model, &mut Bars::new(settings.quiet))?;
-    let info = inspect(&files)?;
+    let path = Path::new(&args.model);
+    let info = match path.extension().is_some_and(|extension| extension == "json") && path.is_file() {
+        true => inspect_configuration(path)?,
+        false => inspect(&source.resolve(&args.model, &mut Bars::new(settings.quiet))?)?,
+    };
     let mut output = settings.open();
     match output.format {
         Format::Json => output.json(&info)?,
@@ -87,5 +91,8 @@ fn describe_language(language: &LanguageInfo, add: &mut impl FnMut(&str, String)
         add("", format!("{sparse} layers with {experts} experts, {chosen} for each token"));
     }
     add("context", format!("{} tokens", language.context));
-    add("cache", format!("{} a token", BinaryBytes(language.cache_bytes_per_token as u64)));
+    let (cache, mha) = (language.cache_bytes_per_token as u64, language.mha_cache_bytes_per_token as u64);
+    add("cache", format!("{} a token, in 32 bits", BinaryBytes(cache)));
+    let share = 100.0 * cache as f64 / mha.max(1) as f64;
+    add("", format!("{share:.1} % of the {} of multi-head attention", BinaryBytes(mha)));
 }

@@ -44,11 +44,17 @@ pub fn run(args: PlanArgs) -> Result<Exit> {
     let conversation = conversation.with(Message::question(args.question, images));
 
     let model = settings.model.resolve(&mut Bars::new(settings.output.quiet))?;
-    let processor = Processor::read(&model)?;
-    let weights = match model.shards.is_empty() {
+    let mut processor = Processor::read(&model)?;
+    if let Some(window) = settings.model.context_window {
+        processor = processor.with_context_window(window)?;
+    }
+    let mut weights = match model.shards.is_empty() {
         true => WeightBytes::assumed(processor.spec(), settings.model.weights, settings.model.quantization),
         false => WeightBytes::of(&model.checkpoint()?, settings.model.weights, settings.model.quantization),
     };
+    if let Some(budget) = settings.model.expert_budget {
+        weights = weights.with_expert_budget(processor.spec(), budget);
+    }
     let plan = Plan::with_sizes(&processor, &conversation, &sizes, &settings.options, weights)?;
 
     let mut output = settings.output.open();

@@ -1,7 +1,7 @@
 //! The attention of some rows of one head.
 
 use super::keys::{PackKeys, Packed};
-use super::{Attention, KEYS, Rows, Sizes};
+use super::{Attention, KEYS, Parts, Rows, Sizes};
 use crate::math::exp;
 use crate::parallel::Shared;
 use crate::round::to_units;
@@ -14,8 +14,8 @@ pub(super) struct Block<'a, E> {
     pub a: &'a Attention<'a>,
     pub sizes: Sizes,
     pub q: Rows<'a>,
-    pub k: Rows<'a, E>,
-    pub v: Rows<'a, E>,
+    pub k: Parts<'a, E>,
+    pub v: Parts<'a, E>,
     /// The head's keys and values, if they were packed before.
     pub packed: Option<&'a [f32]>,
     pub out: &'a Shared<'a>,
@@ -66,12 +66,13 @@ impl<E: Element> Kernel for Block<'_, E> {
         let (a, sizes) = (self.a, self.sizes);
         let mut buffers = Buffers::new(std::mem::take(&mut self.scratch), sizes, self.rows.len());
         self.pack_queries(s, &mut buffers);
-        let seen = self.seen(self.rows.len() - 1);
-        for start in (0..seen).step_by(KEYS) {
-            let keys = start..a.keys.min(start + KEYS);
+        let first = a.blocks().start;
+        let seen = self.seen(0).start / KEYS..self.seen(self.rows.len() - 1).end.div_ceil(KEYS);
+        for block in seen {
+            let keys = block * KEYS..a.keys.min((block + 1) * KEYS);
             let here = std::mem::take(&mut buffers.keys);
             let packed = match self.packed {
-                Some(packed) => Packed::new(sizes, &packed[start / KEYS * sizes.block()..][..sizes.block()]),
+                Some(packed) => Packed::new(sizes, &packed[(block - first) * sizes.block()..][..sizes.block()]),
                 None => {
                     let (k, v, kv_head, keys) = (self.k, self.v, self.kv_head, keys.clone());
                     PackKeys { a, sizes, k, v, kv_head, keys, packed: &mut here[..sizes.block()] }.run(s);
@@ -97,9 +98,16 @@ impl<E: Element> Block<'_, E> {
         (row / self.group(), self.kv_head * self.group() + row % self.group())
     }
 
-    /// How many keys a row of this block sees. Later rows see no fewer.
-    fn seen(&self, row: usize) -> usize {
+    /// The keys that a row of this block sees. Neither end is before that of an earlier row.
+    fn seen(&self, row: usize) -> Range<usize> {
         self.a.seen(self.query(row).0)
+    }
+
+    /// Those of `keys` that a row sees, counted from the first of `keys`.
+    fn seen_of(&self, keys: &Range<usize>, row: usize) -> Range<usize> {
+        let seen = self.seen(row);
+        let end = seen.end.clamp(keys.start, keys.end) - keys.start;
+        seen.start.saturating_sub(keys.start).min(end)..end
     }
 
     #[inline(always)]
@@ -139,39 +147,48 @@ impl<E: Element> Block<'_, E> {
     fn accumulate<S: Simd>(&self, s: S, keys: Range<usize>, packed: Packed<'_>, buffers: &mut Buffers<'_>) {
         let (rows, width, sizes) = (self.rows.len(), panel::<S>(), self.sizes);
         let key_units = units::<E>(keys.len());
-        // The first rows may see a part of the block.
-        let mut partial = 0;
+        let mut is_partial = false;
         for row in 0..rows {
-            let seen = self.seen(row).saturating_sub(keys.start).min(keys.len());
-            partial += usize::from(seen < keys.len());
+            let seen = self.seen_of(&keys, row);
+            is_partial |= seen.len() < keys.len();
             let scores = &mut buffers.scores[row * KEYS..][..KEYS];
             let sums = &mut buffers.sums[row * sizes.value_width..][..sizes.value_width];
-            soften(s, scores, seen, &mut buffers.max[row], &mut buffers.total[row], sums);
-            scores[seen..].fill(0.0);
+            scores[..seen.start].fill(f32::NEG_INFINITY);
+            soften(
+                s,
+                scores,
+                if seen.is_empty() { 0 } else { seen.end },
+                &mut buffers.max[row],
+                &mut buffers.total[row],
+                sums,
+            );
+            scores[..seen.start].fill(0.0);
+            scores[seen.end..].fill(0.0);
             to_units::<E>(scores, &mut buffers.unpacked[row * sizes.value_units..][..sizes.value_units]);
         }
         pack::<S, f32>(s, buffers.unpacked, sizes.value_units, rows, key_units, buffers.weights, rows);
-        // A key that a row does not see has weight 0, which adds nothing unless the value is not finite: then these rows
-        // are taken one at a time, and only as far as they see.
-        let whole = if packed.finite { 0 } else { partial };
+        // A key that a row does not see has weight 0, which adds nothing unless the value is not finite: then rows are
+        // taken one at a time, and only as far as they see.
+        let one_by_one = is_partial && !packed.finite;
         for column in (0..self.a.value_dim).step_by(width) {
             let panel = &packed.values[column * sizes.value_units..][..key_units * width];
             let sums = &mut buffers.sums[column..];
-            for row in 0..whole {
-                let seen = self.seen(row).saturating_sub(keys.start);
+            if !one_by_one {
+                multiply::<S, E>(s, buffers.weights, rows, rows, panel, sums, sizes.value_width);
+                continue;
+            }
+            for row in 0..rows {
+                let seen = self.seen_of(&keys, row);
                 let sums = &mut sums[row * sizes.value_width..];
-                let whole = seen / E::PER_UNIT;
-                multiply::<S, E>(s, &buffers.weights[row..], rows, 1, &panel[..whole * width], sums, sizes.value_width);
-                if seen > whole * E::PER_UNIT {
+                for unit in seen.start / E::PER_UNIT..seen.end.div_ceil(E::PER_UNIT) {
                     let mut line = [0.0; 2 * MAX_LANES];
-                    line.iter_mut().zip(&panel[whole * width..][..width]).for_each(|(to, from)| *to = first(*from));
-                    let weights = &buffers.weights[whole * rows + row..];
+                    let elements = unit * E::PER_UNIT..(unit + 1) * E::PER_UNIT;
+                    let keep = kept::<E>(&elements, &seen);
+                    let values = &panel[unit * width..][..width];
+                    line.iter_mut().zip(values).for_each(|(to, from)| *to = f32::from_bits(from.to_bits() & keep));
+                    let weights = &buffers.weights[unit * rows + row..];
                     multiply::<S, E>(s, weights, rows, 1, &line[..width], sums, sizes.value_width);
                 }
-            }
-            if whole < rows {
-                let (weights, sums) = (&buffers.weights[whole..], &mut sums[whole * sizes.value_width..]);
-                multiply::<S, E>(s, weights, rows, rows - whole, panel, sums, sizes.value_width);
             }
         }
     }
@@ -190,9 +207,13 @@ impl<E: Element> Block<'_, E> {
     }
 }
 
-/// A pair of bf16 with its second replaced by 0.
-fn first(pair: f32) -> f32 {
-    f32::from_bits(pair.to_bits() & 0xffff)
+/// The bits of a unit that belong to elements which are `seen`; in a pair, the first element has the low ones.
+fn kept<E: Element>(elements: &Range<usize>, seen: &Range<usize>) -> u32 {
+    let is_seen = |element: usize| seen.contains(&element);
+    match E::PER_UNIT {
+        2 => (u32::from(is_seen(elements.start)) * 0xffff) | (u32::from(is_seen(elements.start + 1)) * 0xffff_0000),
+        _ => u32::MAX,
+    }
 }
 
 /// One row's step of the running softmax: replaces the first `seen` scores by their exponentials against the new

@@ -1,6 +1,6 @@
 //! Keys and values, packed.
 
-use super::{Attention, KEYS, Rows, Sizes};
+use super::{Attention, KEYS, Parts, Sizes};
 use crate::simd::{Element, Kernel, Simd};
 use crate::tile::{pack, panel, units};
 use std::ops::Range;
@@ -9,10 +9,10 @@ use std::ops::Range;
 pub(super) struct PackKeys<'a, E> {
     pub a: &'a Attention<'a>,
     pub sizes: Sizes,
-    pub k: Rows<'a, E>,
-    pub v: Rows<'a, E>,
+    pub k: Parts<'a, E>,
+    pub v: Parts<'a, E>,
     pub kv_head: usize,
-    /// At most [`KEYS`].
+    /// At most [`KEYS`], all in one part.
     pub keys: Range<usize>,
     /// [`Sizes::block`] numbers.
     pub packed: &'a mut [f32],
@@ -43,14 +43,15 @@ impl<E: Element> Kernel for PackKeys<'_, E> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let (a, width) = (self.a, panel::<S>());
+        let (k, v) = (self.k.from(self.keys.start), self.v.from(self.keys.start));
         let (packed_keys, rest) = self.packed.split_at_mut(KEYS * self.sizes.key_units);
         let (packed_values, rest) = rest.split_at_mut(self.sizes.value_units * self.sizes.value_width);
         let dims = self.kv_head * a.key_dim..(self.kv_head + 1) * a.key_dim;
         for (first, packed) in
             (0..self.keys.len()).step_by(width).zip(packed_keys.chunks_exact_mut((width * self.sizes.key_units).max(1)))
         {
-            let k = &self.k.data[(self.keys.start + first) * self.k.stride + dims.start..];
-            pack(s, k, self.k.stride, width.min(self.keys.len() - first), a.key_dim, packed, width);
+            let rows = &k.data[first * k.stride + dims.start..];
+            pack(s, rows, k.stride, width.min(self.keys.len() - first), a.key_dim, packed, width);
         }
         let dims = self.kv_head * a.value_dim..(self.kv_head + 1) * a.value_dim;
         let mut finite = true;
@@ -59,13 +60,10 @@ impl<E: Element> Kernel for PackKeys<'_, E> {
             let columns = column..dims.end.min(column + width);
             let lines = packed.chunks_exact_mut(width).take(units::<E>(self.keys.len()));
             for (unit, line) in lines.enumerate() {
-                let key = self.keys.start + unit * E::PER_UNIT;
-                let low = self.v.part(key, columns.clone());
-                let high = if E::PER_UNIT == 2 && key + 1 < self.keys.end {
-                    self.v.part(key + 1, columns.clone())
-                } else {
-                    &[]
-                };
+                let key = unit * E::PER_UNIT;
+                let low = v.part(key, columns.clone());
+                let high =
+                    if E::PER_UNIT == 2 && key + 1 < self.keys.len() { v.part(key + 1, columns.clone()) } else { &[] };
                 finite &= E::join(low, high, line);
             }
         }

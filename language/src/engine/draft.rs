@@ -63,13 +63,14 @@ pub(super) fn draft(
         if kept == 0 || !is_live || slot.draft.is_none() {
             continue;
         }
+        let form = slot.form(start);
         states.push(hidden.narrow(0, from, kept)?);
         ids.extend(slot.ids(start + 1..end + 1));
         positions.extend(start + 1..end + 1);
         if let Some(draft) = &mut slot.draft {
             draft.guess = None;
             ends.push((ids.len() - 1, wants.then_some(&mut draft.guess)));
-            spans.push(Span { rows: kept, cache: &mut draft.cache });
+            spans.push(Span { rows: kept, cache: &mut draft.cache, form });
         }
     }
     if states.is_empty() {

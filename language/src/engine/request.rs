@@ -64,6 +64,8 @@ pub struct Request {
     pub options: GenerationOptions,
     /// The cache of an earlier sequence that begins like `prompt`: the positions that it holds are not computed again,
     /// so it must hold fewer than the prompt has. That they are the prompt's first ones is the caller's business.
+    /// With latent attention the answer may differ by roundings from that without: see
+    /// [`AttentionSpec::cheaper_form`](crate::AttentionSpec::cheaper_form).
     pub cache: Option<Cache>,
 }
 

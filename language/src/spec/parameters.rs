@@ -26,6 +26,15 @@ impl DecoderSpec {
         Parameters { total: narrow(count.total), active: narrow(count.active) }
     }
 
+    /// How many weights of the decoder are those of experts that a router chooses from.
+    pub fn expert_parameters(&self) -> u64 {
+        let Some(sparse) = &self.sparse else { return 0 };
+        let is_sparse = |layer: &usize| matches!(self.feed_forward(*layer), FeedForwardSpec::Sparse(_));
+        let layers = (0..self.layers).filter(is_sparse).count() as u128;
+        let expert = 3 * self.hidden_size as u128 * sparse.expert_size as u128;
+        u64::try_from(layers * sparse.router.experts as u128 * expert).unwrap_or(u64::MAX)
+    }
+
     /// How many weights the layer for multi-token prediction has, if there is one, beside the tables that it shares with
     /// the decoder.
     pub fn mtp_parameters(&self) -> u64 {

@@ -134,3 +134,57 @@ fn llama3(config: &LanguageConfig, raw: &RopeScaling) -> Result<Llama3Spec> {
 fn unknown(method: Option<&str>, reason: &str) -> Error {
     Error::config("rope_scaling.type", method.unwrap_or("missing"), reason)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use seekvl_nn::{Device, Tensor, to_vec};
+
+    /// DeepSeek-V2's.
+    const YARN: YarnSpec = YarnSpec {
+        factor: 40.0,
+        original_positions: 4096,
+        beta_fast: 32.0,
+        beta_slow: 1.0,
+        mscale: 0.707,
+        mscale_all_dim: 0.707,
+    };
+
+    /// The frequency of pair `i` of `dim / 2`, all in `f64`, by the paper's equations.
+    fn frequency(i: usize, dim: f64, theta: f64) -> f64 {
+        let plain = theta.powf(-2.0 * i as f64 / dim);
+        // The pair that turns so many times within the original context.
+        let pair = |turns: f64| {
+            dim * (YARN.original_positions as f64 / (turns * std::f64::consts::TAU)).ln() / (2.0 * theta.ln())
+        };
+        let (low, high) = (pair(YARN.beta_fast).floor(), pair(YARN.beta_slow).ceil());
+        let stretched = ((i as f64 - low) / (high - low)).clamp(0.0, 1.0);
+        plain / YARN.factor * stretched + plain * (1.0 - stretched)
+    }
+
+    /// Positions far beyond the context are as exact as the first. The original multiplies position and frequency in `f32`,
+    /// and so is the angle here; against the formula in `f64` it may be off by the roundings of both, which grow with it.
+    #[test]
+    fn yarn_is_exact_at_every_position() {
+        let (dim, theta) = (64, 10_000.0);
+        let scaling = Some(RotaryScaling::Yarn(YARN));
+        let rotary = RotarySpec { dim, theta, pairs: Pairs::Interleaved, scaling }.build();
+        let positions: Vec<usize> =
+            (0..4200).chain((4200..163_840).step_by(97)).chain([65_535, 131_071, 131_072, 163_839, 1 << 24]).collect();
+        let ones: Vec<f32> = (0..positions.len() * dim).map(|i| if i % 2 == 0 { 1.0 } else { 0.0 }).collect();
+        let ones = Tensor::from_vec(ones, (positions.len(), 1, dim), &Device::Cpu).unwrap();
+        let turned = to_vec(&rotary.angles(&positions).rotate(&ones).unwrap()).unwrap();
+        for (&position, turned) in positions.iter().zip(turned.chunks(dim)) {
+            for i in 0..dim / 2 {
+                let (cos, sin) = (f64::from(turned[i]), f64::from(turned[dim / 2 + i]));
+                let angle = f64::from(position as f32 * rotary.frequencies()[i]);
+                let off = (cos - angle.cos()).abs().max((sin - angle.sin()).abs());
+                assert!(off < 1e-7, "position {position}, pair {i}: {off:e}");
+                let exact = position as f64 * frequency(i, dim as f64, theta);
+                let off = (cos - exact.cos()).abs().max((sin - exact.sin()).abs());
+                let bound = 1e-7 + exact * 4.0 * f64::from(f32::EPSILON);
+                assert!(off < bound, "position {position}, pair {i}: {off:e} from the formula, {bound:e} allowed");
+            }
+        }
+    }
+}

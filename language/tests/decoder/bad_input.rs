@@ -3,7 +3,7 @@
 use crate::reference::{NAMES, checkpoint, decoder, loader, spec};
 use safetensors::Dtype;
 use safetensors::tensor::{TensorView, serialize};
-use seekvl_language::{Cache, Decoder, DecoderSpec, Error, Result, Span};
+use seekvl_language::{Cache, Decoder, DecoderSpec, Error, LatentForm, Result, Span};
 use seekvl_nn::{Checkpoint, DType, Device, Loader, Tensor, WeightType, to_vec};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,6 +30,10 @@ fn load(name: &str, damage: impl FnOnce(&mut BTreeMap<String, (Vec<usize>, Vec<u
     let checkpoint = Checkpoint::from_bytes("damaged.safetensors", serialize(views, None).unwrap())?;
     let loader = Loader::new(Arc::new(checkpoint), Device::Cpu, WeightType::AsStored)?;
     Ok((Decoder::load(&loader.at("language"), &spec(name))?, loader))
+}
+
+fn span(rows: usize, cache: &mut Cache) -> Span<'_> {
+    Span { rows, cache, form: LatentForm::Absorbed }
 }
 
 fn message<T>(result: Result<T>) -> String {
@@ -78,8 +82,7 @@ fn nan_weights_show_in_the_output() {
         };
         let (decoder, _) = load(name, poison).unwrap();
         let mut cache = decoder.new_cache();
-        let hidden =
-            decoder.forward(&decoder.embed(&[3, 4]).unwrap(), &mut [Span { rows: 2, cache: &mut cache }], &mut ());
+        let hidden = decoder.forward(&decoder.embed(&[3, 4]).unwrap(), &mut [span(2, &mut cache)], &mut ());
         assert!(to_vec(&decoder.logits(&hidden.unwrap()).unwrap()).unwrap().iter().any(|logit| logit.is_nan()));
     }
 }
@@ -89,7 +92,7 @@ fn passes_that_do_not_fit_are_refused_and_leave_caches_alone() {
     let (decoder, other) = (decoder(NAMES[0]), decoder(NAMES[1]));
     let embeds = decoder.embed(&[1, 2, 3]).unwrap();
     let pass = |embeds: &Tensor, rows: &[usize], caches: &mut [Cache]| {
-        let mut spans: Vec<_> = rows.iter().zip(caches).map(|(&rows, cache)| Span { rows, cache }).collect();
+        let mut spans: Vec<_> = rows.iter().zip(caches).map(|(&rows, cache)| span(rows, cache)).collect();
         decoder.forward(embeds, &mut spans, &mut ())
     };
     let mut caches = [decoder.new_cache(), decoder.new_cache()];
@@ -114,14 +117,13 @@ fn the_context_is_a_limit() {
     let decoder = Decoder::load(&loader(checkpoint(name)).at("language"), &spec).unwrap();
     let mut cache = decoder.new_cache();
     let embeds = decoder.embed(&[1; 71]).unwrap();
-    let mut pass =
-        |rows| decoder.forward(&embeds.narrow(0, 0, rows).unwrap(), &mut [Span { rows, cache: &mut cache }], &mut ());
+    let mut pass = |rows| decoder.forward(&embeds.narrow(0, 0, rows).unwrap(), &mut [span(rows, &mut cache)], &mut ());
     assert_eq!(message(pass(71)), "a sequence of 71 tokens does not fit the model's context of 70");
     pass(66).unwrap();
     assert_eq!(message(pass(5)), "a sequence of 71 tokens does not fit the model's context of 70");
     pass(4).unwrap();
     assert_eq!((cache.len(), cache.limit()), (70, 70));
-    assert_eq!(cache.bytes(), 70 * decoder.spec().cache_bytes_per_token());
+    assert_eq!(cache.bytes(), Cache::BLOCK * decoder.spec().cache_bytes_per_token());
 }
 
 #[test]

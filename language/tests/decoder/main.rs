@@ -5,3 +5,4 @@ mod bad_input;
 mod passes;
 mod reference;
 mod spec;
+mod window;

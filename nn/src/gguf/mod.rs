@@ -8,9 +8,9 @@ mod write;
 pub use value::{Array, Value};
 pub use write::{GgufEntry, GgufWriter};
 
-use crate::checkpoint::{Bytes, map};
+use crate::checkpoint::Bytes;
+use crate::mapped::Mapped;
 use crate::{Error, Result, StoredDtype};
-use memmap2::Mmap;
 use read::Header;
 use seekvl_kernels::quantized::Format;
 use seekvl_kernels::quantized::blocks::BlockKind;
@@ -37,7 +37,7 @@ const KINDS: [(u32, StoredDtype); 10] = [
 pub struct Gguf {
     path: PathBuf,
     pub(crate) bytes: Bytes,
-    pub(crate) map: Option<Arc<Mmap>>,
+    pub(crate) map: Option<Arc<Mapped>>,
     metadata: BTreeMap<String, Value>,
     tensors: Vec<GgufTensor>,
 }
@@ -61,7 +61,7 @@ impl Gguf {
     /// [`Error::Open`], or [`Error::Gguf`] for a header that cannot be read or lies, tensors of types that are not read, and
     /// a file that is cut short.
     pub fn open(path: &Path) -> Result<Self> {
-        let map = Arc::new(map(path)?);
+        let map = Arc::new(Mapped::open(path)?);
         Self::new(path, map.clone(), Some(map))
     }
 
@@ -78,7 +78,7 @@ impl Gguf {
         bytes.starts_with(read::MAGIC)
     }
 
-    fn new(path: &Path, bytes: Bytes, map: Option<Arc<Mmap>>) -> Result<Self> {
+    fn new(path: &Path, bytes: Bytes, map: Option<Arc<Mapped>>) -> Result<Self> {
         let header = Header::read((*bytes).as_ref());
         let Header { metadata, tensors } = header.map_err(|reason| Error::Gguf { path: path.into(), reason })?;
         Ok(Self { path: path.into(), bytes, map, metadata, tensors })

@@ -32,7 +32,7 @@ impl Doctor<'_> {
             let before = hidden.narrow(0, 0, rows).map_err(seekvl_nn::Error::from)?;
             let positions: Vec<usize> = (1..=rows).collect();
             let mut cache = mtp.new_cache();
-            let mut spans = [Span { rows, cache: &mut cache }];
+            let mut spans = [Span { rows, cache: &mut cache, form: self.form(rows) }];
             let states = mtp.forward(&before, &sequence.ids()[1..], &positions, &mut spans)?;
             let logits = to_vec(&mtp.logits(&states)?)?;
             let got = &logits[logits.len().saturating_sub(golden.len())..];
