@@ -114,7 +114,7 @@ fn attentions(cpu: Cpu, wanted: &dyn Fn(&str) -> bool) {
         let (q, k) = (random(a.queries * stride(q_width)), random(a.keys * stride(k_width)));
         let v = random(a.keys * stride(k_width));
         let mut out = vec![0.0; a.queries * a.heads * a.value_dim];
-        let rows = |data, width| Rows { data, stride: stride(width) };
+        let rows = |data, width| Rows { data, stride: stride(width), head_stride: a.key_dim };
         let t = time(|| attention(cpu, &a, rows(&q, q_width), &[rows(&k, k_width)], &[rows(&v, k_width)], &mut out));
         let pairs = a.queries * a.keys / if a.mask == Mask::None { 1 } else { 2 };
         let flops = 2.0 * (pairs * a.heads * (a.key_dim + a.value_dim)) as f64;

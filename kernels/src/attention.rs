@@ -8,6 +8,7 @@
 
 mod block;
 mod keys;
+mod thin;
 
 use crate::Cpu;
 use crate::parallel::{Shared, for_each, threads, with_scratch};
@@ -18,22 +19,25 @@ use half::bf16;
 use keys::PackKeys;
 use std::ops::Range;
 
-/// Rows of equal length at equal distances in one slice: row `i` is `data[i * stride..][..width]`.
+/// Rows of heads at equal distances in one slice: head `h` of row `i` begins at `i * stride + h * head_stride`.
 #[derive(Clone, Copy, Debug)]
 pub struct Rows<'a, T = f32> {
-    /// The numbers; the first row begins at 0.
+    /// The numbers; the first head of the first row begins at 0.
     pub data: &'a [T],
     /// Distance between the starts of two rows.
     pub stride: usize,
+    /// Distance between the starts of two heads of a row.
+    pub head_stride: usize,
 }
 
 impl<'a, T> Rows<'a, T> {
-    fn part(&self, row: usize, columns: Range<usize>) -> &'a [T] {
-        &self.data[row * self.stride..][columns]
+    /// Some columns of a head of a row.
+    fn part(&self, row: usize, head: usize, columns: Range<usize>) -> &'a [T] {
+        &self.data[row * self.stride + head * self.head_stride..][columns]
     }
 
-    fn holds(&self, count: usize, width: usize) -> bool {
-        count == 0 || self.data.len() >= (count - 1) * self.stride + width
+    fn holds(&self, count: usize, heads: usize, width: usize) -> bool {
+        count == 0 || self.data.len() >= (count - 1) * self.stride + (heads - 1) * self.head_stride + width
     }
 }
 
@@ -133,9 +137,9 @@ impl Attention<'_> {
 
     fn check<T: Copy>(&self, q: Rows<'_>, k: Parts<'_, T>, v: Parts<'_, T>, out: &[f32]) {
         assert!(self.kv_heads > 0 && self.heads.is_multiple_of(self.kv_heads), "{self:?}");
-        assert!(q.holds(self.queries, self.heads * self.key_dim), "queries of {self:?}");
-        assert!(k.holds(self.keys, self.kv_heads * self.key_dim), "keys of {self:?}");
-        assert!(v.holds(self.keys, self.kv_heads * self.value_dim), "values of {self:?}");
+        assert!(q.holds(self.queries, self.heads, self.key_dim), "queries of {self:?}");
+        assert!(k.holds(self.keys, self.kv_heads, self.key_dim), "keys of {self:?}");
+        assert!(v.holds(self.keys, self.kv_heads, self.value_dim), "values of {self:?}");
         assert_eq!(out.len(), self.queries * self.heads * self.value_dim, "outputs of {self:?}");
         if let Some(bias) = &self.bias {
             assert!(bias.across > 0 && self.keys.is_multiple_of(bias.across), "grid of {self:?}");
@@ -153,19 +157,25 @@ pub const KEYS: usize = 128;
 struct Parts<'a, T>(&'a [Rows<'a, T>]);
 
 impl<'a, T: Copy> Parts<'a, T> {
-    /// The rows from row `row` on to the end of its block, at least.
-    fn from(&self, row: usize) -> Rows<'a, T> {
-        let (part, row) = if self.0.len() == 1 { (self.0[0], row) } else { (self.0[row / KEYS], row % KEYS) };
-        Rows { data: &part.data[row * part.stride..], ..part }
+    /// The rows from row `row` on to the end of its block, at least. None beyond the last part.
+    fn get(&self, row: usize) -> Option<Rows<'a, T>> {
+        let (part, row) = if self.0.len() == 1 { (0, row) } else { (row / KEYS, row % KEYS) };
+        let part = self.0.get(part)?;
+        Some(Rows { data: part.data.get(row * part.stride..)?, ..*part })
     }
 
-    fn holds(&self, count: usize, width: usize) -> bool {
+    /// The same of a row that is there.
+    fn from(&self, row: usize) -> Rows<'a, T> {
+        self.get(row).expect("a row that is there")
+    }
+
+    fn holds(&self, count: usize, heads: usize, width: usize) -> bool {
         match self.0 {
-            [all] => all.holds(count, width),
+            [all] => all.holds(count, heads, width),
             parts => {
                 let rows = |part: usize| KEYS.min(count - part * KEYS);
                 parts.len() == count.div_ceil(KEYS)
-                    && parts.iter().enumerate().all(|(part, data)| data.holds(rows(part), width))
+                    && parts.iter().enumerate().all(|(part, data)| data.holds(rows(part), heads, width))
             }
         }
     }
@@ -174,10 +184,9 @@ impl<'a, T: Copy> Parts<'a, T> {
 /// Softmax attention without materialised scores: row `i` of `out` (`heads * value_dim` wide, contiguous) is, head by
 /// head, `softmax(scale * q_i · kᵀ + bias) · v`.
 ///
-/// Within a row of `q` (`k`, `v`) the heads follow each other: head `h` is at `h * key_dim` (`value_dim`). Keys and values
-/// are in one part each, or in parts of [`KEYS`] rows of which the last may have fewer. A query's
-/// result does not depend on the other queries of the call, bit for bit, nor on keys that it does not see, nor on the
-/// number of threads. A score of NaN makes the result NaN, and so does seeing no key at all.
+/// Keys and values are in one part each, or in parts of [`KEYS`] rows of which the last may have fewer. A query's result does
+/// not depend on the other queries of the call, bit for bit, nor on keys that it does not see, nor on the number of threads.
+/// A score of NaN makes the result NaN, and so does seeing no key at all.
 ///
 /// # Panics
 /// If a slice is too short for the shape, or `out` not of its size.

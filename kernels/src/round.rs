@@ -1,18 +1,17 @@
 //! From f32 to what products are made of.
 
 use crate::Cpu;
-use crate::attention::Rows;
 use crate::parallel::for_each;
 use crate::simd::{Element, Kernel, Simd};
 use crate::tile::units;
 use half::bf16;
 use std::sync::Mutex;
 
-/// Rounds rows of numbers to bf16, to nearest, ties to even: row `i` of `y` is the first `width` numbers of row `i` of `x`.
+/// Rounds rows of numbers to bf16, to nearest, ties to even: row `i` of `y` is `x[i * stride..][..width]`.
 ///
 /// # Panics
 /// If `y` is not whole rows, or `x` has fewer.
-pub fn round_rows(cpu: Cpu, x: Rows<'_>, width: usize, y: &mut [bf16]) {
+pub fn round_rows(cpu: Cpu, x: &[f32], stride: usize, width: usize, y: &mut [bf16]) {
     /// Numbers of a task, about.
     const CHUNK: usize = 16 << 10;
     if y.is_empty() {
@@ -23,14 +22,14 @@ pub fn round_rows(cpu: Cpu, x: Rows<'_>, width: usize, y: &mut [bf16]) {
     let parts: Vec<_> = y.chunks_mut(rows * width).map(Mutex::new).collect();
     for_each(parts.len(), len, |i| {
         if let Ok(mut y) = parts[i].try_lock() {
-            let x = Rows { data: &x.data[i * rows * x.stride..], ..x };
-            cpu.run(RoundRows { x, width, y: &mut y });
+            cpu.run(RoundRows { x: &x[i * rows * stride..], stride, width, y: &mut y });
         }
     });
 }
 
 struct RoundRows<'a> {
-    x: Rows<'a>,
+    x: &'a [f32],
+    stride: usize,
     width: usize,
     y: &'a mut [bf16],
 }
@@ -41,7 +40,7 @@ impl Kernel for RoundRows<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         for (i, y) in self.y.chunks_exact_mut(self.width).enumerate() {
-            let x = &self.x.data[i * self.x.stride..][..self.width];
+            let x = &self.x[i * self.stride..][..self.width];
             for (y, x) in y.iter_mut().zip(x) {
                 *y = bf16::from_bits(round(*x) as u16);
             }
@@ -91,7 +90,7 @@ mod tests {
     fn rows_are_rounded_apart() {
         let x: Vec<f32> = (0..700_000).map(|i| i as f32 * 0.37 - 1000.0).collect();
         let mut y = vec![bf16::ZERO; 100_000 * 5];
-        round_rows(Cpu::detect(), Rows { data: &x, stride: 7 }, 5, &mut y);
+        round_rows(Cpu::detect(), &x, 7, 5, &mut y);
         for (x, y) in x.chunks(7).zip(y.chunks(5)) {
             assert!(x.iter().zip(y).all(|(x, y)| bf16::from_f32(*x) == *y));
         }

@@ -17,6 +17,11 @@ struct Case {
     grid: Option<(usize, Vec<f32>, Vec<f32>)>,
 }
 
+/// Parts that are laid head by head.
+fn rows<'p, T>(parts: &'p [Vec<T>], a: &Attention<'_>, dim: usize) -> Vec<Rows<'p, T>> {
+    parts.iter().map(|data| Rows { data, stride: dim, head_stride: data.len() / a.kv_heads }).collect()
+}
+
 impl Case {
     fn new(a: Attention<'static>, gap: usize, seed: u64) -> Self {
         let rows = |seed, count: usize, width: usize| random(seed, count * (width + gap));
@@ -53,13 +58,14 @@ impl Case {
         });
         let a = Attention { queries: queries.len(), keys, mask, bias, ..self.a };
         let mut out = vec![f32::NAN; a.queries * a.heads * a.value_dim];
-        let rows = |data, stride| Rows { data, stride };
-        let q = rows(&self.q[queries.start * q..], q);
-        attention(cpu, &a, q, &[rows(&self.k, k)], &[rows(&self.v, v)], &mut out);
+        let rows = |data, stride, head_stride| Rows { data, stride, head_stride };
+        let q = rows(&self.q[queries.start * q..], q, a.key_dim);
+        attention(cpu, &a, q, &[rows(&self.k, k, a.key_dim)], &[rows(&self.v, v, a.value_dim)], &mut out);
         out
     }
 
-    /// As [`Case::all`], with keys and values in parts, as bf16 if `rounded`; those of the first `gone` keys are missing.
+    /// As [`Case::all`], with keys and values in parts, head by head, as bf16 if `rounded`; those of the first `gone` keys are
+    /// missing.
     fn in_parts(&self, cpu: Cpu, rounded: bool, gone: usize) -> Vec<f32> {
         let [q, k, v] = self.strides();
         let a = self.a;
@@ -69,28 +75,28 @@ impl Case {
         };
         let a = Attention { keys: a.keys - gone, mask, ..a };
         let mut out = vec![f32::NAN; a.queries * a.heads * a.value_dim];
-        let queries = Rows { data: &self.q[..], stride: q };
-        let parts = |data: &[f32], stride: usize| -> Vec<Vec<f32>> {
-            data[gone * stride..].chunks(KEYS * stride).map(<[f32]>::to_vec).collect()
+        let queries = Rows { data: &self.q[..], stride: q, head_stride: a.key_dim };
+        let parts = |data: &[f32], stride: usize, dim: usize| -> Vec<Vec<f32>> {
+            let by_head = |part: &[f32]| -> Vec<f32> {
+                let head = |h: usize| part.chunks(stride).flat_map(move |row| &row[h * dim..][..dim]);
+                (0..a.kv_heads).flat_map(head).copied().collect()
+            };
+            data[gone * stride..].chunks(KEYS * stride).map(by_head).collect()
         };
-        let (keys, values) = (parts(&self.k, k), parts(&self.v, v));
+        let (keys, values) = (parts(&self.k, k, a.key_dim), parts(&self.v, v, a.value_dim));
         if rounded {
-            let round = |parts: &[Vec<f32>], stride: usize| -> Vec<Vec<half::bf16>> {
+            let round = |parts: &[Vec<f32>]| -> Vec<Vec<half::bf16>> {
                 let round = |part: &Vec<f32>| {
                     let mut y = vec![half::bf16::ZERO; part.len()];
-                    round_rows(cpu, Rows { data: part, stride }, stride, &mut y);
+                    round_rows(cpu, part, part.len(), part.len(), &mut y);
                     y
                 };
                 parts.iter().map(round).collect()
             };
-            let (keys, values) = (round(&keys, k), round(&values, v));
-            let keys: Vec<_> = keys.iter().map(|data| Rows { data: &data[..], stride: k }).collect();
-            let values: Vec<_> = values.iter().map(|data| Rows { data: &data[..], stride: v }).collect();
-            attention_bf16(cpu, &a, queries, &keys, &values, &mut out);
+            let (keys, values) = (round(&keys), round(&values));
+            attention_bf16(cpu, &a, queries, &rows(&keys, &a, a.key_dim), &rows(&values, &a, a.value_dim), &mut out);
         } else {
-            let keys: Vec<_> = keys.iter().map(|data| Rows { data: &data[..], stride: k }).collect();
-            let values: Vec<_> = values.iter().map(|data| Rows { data: &data[..], stride: v }).collect();
-            attention(cpu, &a, queries, &keys, &values, &mut out);
+            attention(cpu, &a, queries, &rows(&keys, &a, a.key_dim), &rows(&values, &a, a.value_dim), &mut out);
         }
         out
     }
@@ -175,7 +181,7 @@ prop_compose! {
         queries in 1usize..70,
         keys in 1usize..300,
         kv_heads in 1usize..3,
-        group in 1usize..4,
+        group in prop::sample::select(vec![1usize, 2, 3, 4, 8]),
         key_dim in 1usize..80,
         value_dim in 1usize..80,
         causal: bool,
@@ -231,6 +237,10 @@ proptest! {
             let mut parts = case.run(cpu, 0..cut, a.keys.min(first + cut));
             parts.extend(case.run(cpu, cut..a.queries, a.keys));
             prop_assert_eq!(&whole, &bits(&parts), "{:?}", cpu.isa());
+            // One query takes keys as they lie, and several take them packed.
+            let one = bits(&case.run(cpu, cut..cut + 1, a.keys.min(first + cut + 1)));
+            let width = a.heads * a.value_dim;
+            prop_assert_eq!(&whole[cut * width..][..width], &one, "{:?}", cpu.isa());
             if !cfg!(miri) {
                 prop_assert_eq!(&whole, &bits(&with_threads(1, || case.all(cpu))));
                 prop_assert_eq!(&whole, &bits(&with_threads(3, || case.all(cpu))));
@@ -320,8 +330,8 @@ fn values_can_be_the_front_of_keys() {
     let front: Vec<_> = case.k.chunks(24).flat_map(|k| &k[..16]).copied().collect();
     for cpu in cpus() {
         let mut out = vec![0.0; 2 * 4 * 16];
-        let rows = |data, stride| Rows { data, stride };
-        attention(cpu, &a, rows(&case.q, 96), &[rows(&case.k, 24)], &[rows(&case.k, 24)], &mut out);
+        let rows = |data, stride| [Rows { data, stride, head_stride: 24 }];
+        attention(cpu, &a, rows(&case.q, 96)[0], &rows(&case.k, 24), &rows(&case.k, 24), &mut out);
         let separate = Case { v: front.clone(), ..Case::new(a, 0, 3) };
         assert_eq!(bits(&out), bits(&separate.all(cpu)));
     }
@@ -382,7 +392,7 @@ fn without_keys_there_is_no_answer() {
 #[test]
 #[should_panic(expected = "keys of")]
 fn lengths_must_fit() {
-    let rows = |data| Rows { data, stride: 4 };
+    let rows = |data| Rows { data, stride: 4, head_stride: 4 };
     let a = shape(1, 3, 1, 1, 4, 4);
     attention(Cpu::detect(), &a, rows(&[0.0; 4]), &[rows(&[0.0; 11])], &[rows(&[0.0; 12])], &mut [0.0; 4]);
 }
@@ -390,7 +400,7 @@ fn lengths_must_fit() {
 #[test]
 #[should_panic(expected = "bias of")]
 fn a_bias_must_fit() {
-    let rows = |data| Rows { data, stride: 4 };
+    let rows = |data| Rows { data, stride: 4, head_stride: 4 };
     let bias = Some(GridBias { lines: &[0.0; 2], columns: &[0.0; 1], across: 2 });
     let a = Attention { bias, ..shape(1, 4, 1, 1, 4, 4) };
     attention(Cpu::detect(), &a, rows(&[0.0; 4]), &[rows(&[0.0; 16])], &[rows(&[0.0; 16])], &mut [0.0; 4]);

@@ -11,7 +11,7 @@ use std::fmt;
 /// It grows in blocks of [`Cache::BLOCK`] tokens; nothing is moved when it grows. Where the decoder attends to a window,
 /// blocks that no further token sees are let go.
 pub struct Cache {
-    /// For each layer the blocks from token `gone` on, `[BLOCK, heads, width]`.
+    /// For each layer the blocks from token `gone` on, `[heads, BLOCK, width]`: what a head reads lies together.
     layers: Vec<VecDeque<Tensor>>,
     row: (usize, usize),
     len: usize,
@@ -102,20 +102,22 @@ impl Cache {
     /// Writes `rows` `[n, heads, width]` of layer `layer` after the tokens that all layers have, and returns those that
     /// are there and the new ones, in blocks. They become part of the sequence with [`Cache::advance`].
     pub(crate) fn append(&mut self, layer: usize, rows: &Tensor) -> Result<Vec<Tensor>> {
-        let (blocks, rows) = (&mut self.layers[layer], rows.contiguous()?);
-        let (start, count) = (self.len - self.gone, rows.dim(0)?);
+        let (blocks, rows) = (&mut self.layers[layer], rows.transpose(0, 1)?);
+        let (start, count) = (self.len - self.gone, rows.dim(1)?);
         let end = start + count;
         while blocks.len() * Self::BLOCK < end {
-            blocks.push_back(Tensor::zeros((Self::BLOCK, self.row.0, self.row.1), rows.dtype(), rows.device())?);
+            blocks.push_back(Tensor::zeros((self.row.0, Self::BLOCK, self.row.1), rows.dtype(), rows.device())?);
         }
         let mut at = start;
         while at < end {
             let offset = at % Self::BLOCK;
             let part = (Self::BLOCK - offset).min(end - at);
-            blocks[at / Self::BLOCK].slice_set(&rows.narrow(0, at - start, part)?.contiguous()?, 0, offset)?;
+            blocks[at / Self::BLOCK].slice_set(&rows.narrow(1, at - start, part)?.contiguous()?, 1, offset)?;
             at += part;
         }
-        let filled = |(index, block): (usize, &Tensor)| block.narrow(0, 0, Self::BLOCK.min(end - index * Self::BLOCK));
+        let filled = |(index, block): (usize, &Tensor)| {
+            block.narrow(1, 0, Self::BLOCK.min(end - index * Self::BLOCK))?.transpose(0, 1)
+        };
         Ok(blocks.iter().take(end.div_ceil(Self::BLOCK)).enumerate().map(filled).collect::<Result<_, _>>()?)
     }
 

@@ -13,7 +13,7 @@ pub use seekvl_kernels::{KEYS, Mask};
 /// `h / (heads / kv_heads)`. Keys and values are in one tensor each, or in several of [`KEYS`] rows of which the last may
 /// have fewer.
 ///
-/// On a CPU the rows of each tensor may lie at any distance (parts of a wider tensor need no copy), and keys and values are
+/// On a CPU the rows and the heads of each tensor may lie at any distance (parts of a wider tensor need no copy), and keys and values are
 /// `f32`, or `bf16` as [`round_rows`] makes them: then both products are of numbers in `bf16`.
 pub fn attention(q: &Tensor, k: &[Tensor], v: &[Tensor], scale: f32, mask: Mask) -> Result<Tensor> {
     if !q.device().is_cpu() {
@@ -82,7 +82,9 @@ pub fn round_rows(x: &Tensor) -> Result<Tensor> {
     }
     let (count, heads, dim) = x.dims3()?;
     let mut rounded = vec![bf16::ZERO; count * heads * dim];
-    with_rows(x, |x| seekvl_kernels::round_rows(Cpu::detect(), x, heads * dim, &mut rounded))?;
+    let dense = dim == 1 || x.stride()[2] == 1;
+    let x = if dense && (heads == 1 || x.stride()[1] == dim) { x.clone() } else { x.contiguous()? };
+    with_rows(&x, |x| seekvl_kernels::round_rows(Cpu::detect(), x.data, x.stride, heads * dim, &mut rounded))?;
     Ok(Tensor::from_vec(rounded, (count, heads, dim), &Device::Cpu)?)
 }
 
@@ -95,7 +97,7 @@ fn dims_of(parts: &[Tensor]) -> Result<(usize, usize, usize)> {
     Ok((rows, if same { heads } else { 0 }, dim))
 }
 
-/// Runs `f` over the rows of a CPU tensor `[rows, heads, dim]`, copied only where its heads do not follow each other.
+/// Runs `f` over the rows of a CPU tensor `[rows, heads, dim]`, copied only where a head's numbers do not follow each other.
 fn with_rows<T: WithDType, R>(x: &Tensor, f: impl FnOnce(Rows<'_, T>) -> R) -> Result<R> {
     with_parts(from_ref(x), |parts| f(Rows { ..parts[0] }))
 }
@@ -103,15 +105,14 @@ fn with_rows<T: WithDType, R>(x: &Tensor, f: impl FnOnce(Rows<'_, T>) -> R) -> R
 /// [`with_rows`] of several tensors.
 fn with_parts<T: WithDType, R>(parts: &[Tensor], f: impl FnOnce(&[Rows<'_, T>]) -> R) -> Result<R> {
     let dense = |x: &Tensor| -> Result<Tensor> {
-        let ((_, heads, dim), stride) = (x.dims3()?, x.stride());
-        let is_dense = (dim == 1 || stride[2] == 1) && (heads == 1 || stride[1] == dim);
+        let is_dense = x.dims3()?.2 == 1 || x.stride()[2] == 1;
         Ok(if is_dense { x.clone() } else { x.contiguous()? })
     };
     let parts: Vec<Tensor> = parts.iter().map(dense).collect::<Result<_>>()?;
     let stored: Vec<_> = parts.iter().map(Tensor::storage_and_layout).collect();
     let rows = stored.iter().map(|(storage, layout)| {
         let data = &host::cpu(storage)?.as_slice::<T>()?[layout.start_offset()..];
-        Ok(Rows { data, stride: layout.stride()[0] })
+        Ok(Rows { data, stride: layout.stride()[0], head_stride: layout.stride()[1] })
     });
     Ok(f(&rows.collect::<Result<Vec<_>>>()?))
 }

@@ -25,23 +25,23 @@ pub(super) struct Block<'a, E> {
 }
 
 /// The buffers of a block, parts of one scratch.
-struct Buffers<'s> {
+pub(super) struct Buffers<'s> {
     /// The queries, scaled and packed.
-    queries: &'s mut [f32],
+    pub queries: &'s mut [f32],
     /// A block of keys and values, where they are packed here.
-    keys: &'s mut [f32],
+    pub keys: &'s mut [f32],
     /// Rows of units before they are packed.
-    unpacked: &'s mut [f32],
+    pub unpacked: &'s mut [f32],
     /// `[rows, KEYS]`: scores, then their exponentials.
-    scores: &'s mut [f32],
+    pub scores: &'s mut [f32],
     /// The exponentials, packed.
-    weights: &'s mut [f32],
+    pub weights: &'s mut [f32],
     /// `[rows, value width]`: weighted values so far.
-    sums: &'s mut [f32],
+    pub sums: &'s mut [f32],
     /// For each row the largest score so far.
-    max: &'s mut [f32],
+    pub max: &'s mut [f32],
     /// For each row the sum of the exponentials so far.
-    total: &'s mut [f32],
+    pub total: &'s mut [f32],
 }
 
 impl<'s> Buffers<'s> {
@@ -63,43 +63,59 @@ impl<E: Element> Kernel for Block<'_, E> {
 
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
-        let (a, sizes) = (self.a, self.sizes);
-        let mut buffers = Buffers::new(std::mem::take(&mut self.scratch), sizes, self.rows.len());
+        let a = self.a;
+        let mut buffers = Buffers::new(std::mem::take(&mut self.scratch), self.sizes, self.rows.len());
         self.pack_queries(s, &mut buffers);
-        let first = a.blocks().start;
-        let seen = self.seen(0).start / KEYS..self.seen(self.rows.len() - 1).end.div_ceil(KEYS);
-        for block in seen {
+        for block in self.seen(0).start / KEYS..self.seen(self.rows.len() - 1).end.div_ceil(KEYS) {
             let keys = block * KEYS..a.keys.min((block + 1) * KEYS);
-            let here = std::mem::take(&mut buffers.keys);
-            let packed = match self.packed {
-                Some(packed) => Packed::new(sizes, &packed[(block - first) * sizes.block()..][..sizes.block()]),
-                None => {
-                    let (k, v, kv_head, keys) = (self.k, self.v, self.kv_head, keys.clone());
-                    PackKeys { a, sizes, k, v, kv_head, keys, packed: &mut here[..sizes.block()] }.run(s);
-                    Packed::new(sizes, &here[..sizes.block()])
-                }
-            };
-            self.score(s, keys.clone(), packed, &mut buffers);
-            self.accumulate(s, keys, packed, &mut buffers);
-            buffers.keys = here;
+            match self.thin(&keys) {
+                Some((1, keys)) => self.step_thin::<S, 1>(s, keys, &mut buffers),
+                Some((2, keys)) => self.step_thin::<S, 2>(s, keys, &mut buffers),
+                Some((4, keys)) => self.step_thin::<S, 4>(s, keys, &mut buffers),
+                Some((8, keys)) => self.step_thin::<S, 8>(s, keys, &mut buffers),
+                _ => self.step(s, keys, &mut buffers),
+            }
         }
         self.finish(&buffers);
     }
 }
 
 impl<E: Element> Block<'_, E> {
+    /// One block of keys.
+    #[inline(always)]
+    fn step<S: Simd>(&self, s: S, keys: Range<usize>, buffers: &mut Buffers<'_>) {
+        let (a, sizes) = (self.a, self.sizes);
+        let here = std::mem::take(&mut buffers.keys);
+        let packed = match self.packed {
+            Some(packed) => {
+                let block = keys.start / KEYS - a.blocks().start;
+                Packed::new(sizes, &packed[block * sizes.block()..][..sizes.block()])
+            }
+            None => {
+                let (k, v, kv_head, keys) = (self.k, self.v, self.kv_head, keys.clone());
+                PackKeys { a, sizes, k, v, kv_head, keys, packed: &mut here[..sizes.block()] }.run(s);
+                Packed::new(sizes, &here[..sizes.block()])
+            }
+        };
+        self.begin_scores(&keys, buffers);
+        self.score(s, keys.clone(), packed, buffers);
+        let is_partial = self.soften_all(s, &keys, buffers);
+        self.weigh(s, keys, packed, is_partial, buffers);
+        buffers.keys = here;
+    }
+
     fn group(&self) -> usize {
         self.a.heads / self.a.kv_heads
     }
 
     /// Query and query head of a row of this block.
-    fn query(&self, row: usize) -> (usize, usize) {
+    pub(super) fn query(&self, row: usize) -> (usize, usize) {
         let row = self.rows.start + row;
         (row / self.group(), self.kv_head * self.group() + row % self.group())
     }
 
     /// The keys that a row of this block sees. Neither end is before that of an earlier row.
-    fn seen(&self, row: usize) -> Range<usize> {
+    pub(super) fn seen(&self, row: usize) -> Range<usize> {
         self.a.seen(self.query(row).0)
     }
 
@@ -115,7 +131,7 @@ impl<E: Element> Block<'_, E> {
         let (rows, dim, units) = (self.rows.len(), self.a.key_dim, self.sizes.key_units);
         for (row, unpacked) in buffers.unpacked.chunks_exact_mut(units.max(1)).take(rows).enumerate() {
             let (query, head) = self.query(row);
-            let q = self.q.part(query, head * dim..(head + 1) * dim);
+            let q = self.q.part(query, head, 0..dim);
             for (q, unpacked) in q.chunks(KEYS * E::PER_UNIT).zip(unpacked.chunks_mut(KEYS)) {
                 let mut scaled = [0.0; 2 * KEYS];
                 scaled.iter_mut().zip(q).for_each(|(scaled, q)| *scaled = q * self.a.scale);
@@ -125,31 +141,34 @@ impl<E: Element> Block<'_, E> {
         pack::<S, f32>(s, buffers.unpacked, units, rows, units, buffers.queries, rows);
     }
 
-    /// The scores of all rows with a block of keys.
-    #[inline(always)]
-    fn score<S: Simd>(&self, s: S, keys: Range<usize>, packed: Packed<'_>, buffers: &mut Buffers<'_>) {
-        let (rows, width) = (self.rows.len(), panel::<S>());
+    /// What the scores of all rows with a block of keys begin with.
+    pub(super) fn begin_scores(&self, keys: &Range<usize>, buffers: &mut Buffers<'_>) {
         buffers.scores.fill(0.0);
         if let Some(bias) = &self.a.bias {
-            for (row, scores) in buffers.scores.chunks_exact_mut(KEYS).take(rows).enumerate() {
+            for (row, scores) in buffers.scores.chunks_exact_mut(KEYS).take(self.rows.len()).enumerate() {
                 let (query, head) = self.query(row);
                 bias.write(self.a.keys / bias.across, query * self.a.heads + head, keys.clone(), scores);
             }
         }
+    }
+
+    /// Adds the products of all rows and the keys of a block to their scores.
+    #[inline(always)]
+    fn score<S: Simd>(&self, s: S, keys: Range<usize>, packed: Packed<'_>, buffers: &mut Buffers<'_>) {
+        let (rows, width) = (self.rows.len(), panel::<S>());
         for first in (0..keys.len()).step_by(width) {
             let panel = &packed.keys[first * self.sizes.key_units..][..width * self.sizes.key_units];
             multiply::<S, E>(s, buffers.queries, rows, rows, panel, &mut buffers.scores[first..], KEYS);
         }
     }
 
-    /// Turns scores into exponentials and adds the values that they weigh.
+    /// Turns scores into packed exponentials. Whether a row sees but a part of the block.
     #[inline(always)]
-    fn accumulate<S: Simd>(&self, s: S, keys: Range<usize>, packed: Packed<'_>, buffers: &mut Buffers<'_>) {
-        let (rows, width, sizes) = (self.rows.len(), panel::<S>(), self.sizes);
-        let key_units = units::<E>(keys.len());
+    pub(super) fn soften_all<S: Simd>(&self, s: S, keys: &Range<usize>, buffers: &mut Buffers<'_>) -> bool {
+        let (rows, sizes) = (self.rows.len(), self.sizes);
         let mut is_partial = false;
         for row in 0..rows {
-            let seen = self.seen_of(&keys, row);
+            let seen = self.seen_of(keys, row);
             is_partial |= seen.len() < keys.len();
             let scores = &mut buffers.scores[row * KEYS..][..KEYS];
             let sums = &mut buffers.sums[row * sizes.value_width..][..sizes.value_width];
@@ -166,7 +185,23 @@ impl<E: Element> Block<'_, E> {
             scores[seen.end..].fill(0.0);
             to_units::<E>(scores, &mut buffers.unpacked[row * sizes.value_units..][..sizes.value_units]);
         }
+        let key_units = units::<E>(keys.len());
         pack::<S, f32>(s, buffers.unpacked, sizes.value_units, rows, key_units, buffers.weights, rows);
+        is_partial
+    }
+
+    /// Adds the values of a block, by the weights of its keys.
+    #[inline(always)]
+    fn weigh<S: Simd>(
+        &self,
+        s: S,
+        keys: Range<usize>,
+        packed: Packed<'_>,
+        is_partial: bool,
+        buffers: &mut Buffers<'_>,
+    ) {
+        let (rows, width, sizes) = (self.rows.len(), panel::<S>(), self.sizes);
+        let key_units = units::<E>(keys.len());
         // A key that a row does not see has weight 0, which adds nothing unless the value is not finite: then rows are
         // taken one at a time, and only as far as they see.
         let one_by_one = is_partial && !packed.finite;

@@ -46,24 +46,25 @@ impl<E: Element> Kernel for PackKeys<'_, E> {
         let (k, v) = (self.k.from(self.keys.start), self.v.from(self.keys.start));
         let (packed_keys, rest) = self.packed.split_at_mut(KEYS * self.sizes.key_units);
         let (packed_values, rest) = rest.split_at_mut(self.sizes.value_units * self.sizes.value_width);
-        let dims = self.kv_head * a.key_dim..(self.kv_head + 1) * a.key_dim;
         for (first, packed) in
             (0..self.keys.len()).step_by(width).zip(packed_keys.chunks_exact_mut((width * self.sizes.key_units).max(1)))
         {
-            let rows = &k.data[first * k.stride + dims.start..];
+            let rows = &k.data[first * k.stride + self.kv_head * k.head_stride..];
             pack(s, rows, k.stride, width.min(self.keys.len() - first), a.key_dim, packed, width);
         }
-        let dims = self.kv_head * a.value_dim..(self.kv_head + 1) * a.value_dim;
         let mut finite = true;
         let panels = packed_values.chunks_exact_mut(self.sizes.value_units * width);
-        for (column, packed) in dims.clone().step_by(width).zip(panels) {
-            let columns = column..dims.end.min(column + width);
+        for (column, packed) in (0..a.value_dim).step_by(width).zip(panels) {
+            let columns = column..a.value_dim.min(column + width);
             let lines = packed.chunks_exact_mut(width).take(units::<E>(self.keys.len()));
             for (unit, line) in lines.enumerate() {
                 let key = unit * E::PER_UNIT;
-                let low = v.part(key, columns.clone());
-                let high =
-                    if E::PER_UNIT == 2 && key + 1 < self.keys.len() { v.part(key + 1, columns.clone()) } else { &[] };
+                let low = v.part(key, self.kv_head, columns.clone());
+                let high = if E::PER_UNIT == 2 && key + 1 < self.keys.len() {
+                    v.part(key + 1, self.kv_head, columns.clone())
+                } else {
+                    &[]
+                };
                 finite &= E::join(low, high, line);
             }
         }
