@@ -82,19 +82,22 @@ impl Experts {
         let (rows, hidden) = x.dims2()?;
         assert!(ids.len() == rows * top_k && weights.len() == ids.len(), "{top_k} experts for each of {rows} rows");
         let sorted = Sorted::new(ids, top_k);
-        let mut outputs = Vec::with_capacity(ids.len() * hidden);
-        match &self.place {
+        let outputs = match &self.place {
             Place::Held(layers) => {
                 let experts: Vec<_> = sorted.experts.iter().map(|&(expert, rows)| (&layers[expert], rows)).collect();
-                outputs = products(x, &sorted.rows, &experts)?;
+                products(x, &sorted.rows, &experts)?
             }
-            Place::Stored(store, layer) => store.each_group(layer, &sorted.experts, |experts| {
-                let first = outputs.len() / hidden.max(1);
-                let rows: usize = experts.iter().map(|(_, rows)| rows).sum();
-                outputs.extend(products(x, &sorted.rows[first..first + rows], experts)?);
-                Ok(())
-            })?,
-        }
+            Place::Stored(store, layer) => {
+                let mut outputs = Vec::with_capacity(ids.len() * hidden);
+                store.each_group(layer, &sorted.experts, |experts| {
+                    let first = outputs.len() / hidden.max(1);
+                    let rows: usize = experts.iter().map(|(_, rows)| rows).sum();
+                    outputs.extend(products(x, &sorted.rows[first..first + rows], experts)?);
+                    Ok(())
+                })?;
+                outputs
+            }
+        };
         let places = sorted.places(top_k);
         let mut by_place = vec![0f32; ids.len()];
         sorted.order.iter().zip(&mut by_place).for_each(|(&at, weight)| *weight = weights[at]);
