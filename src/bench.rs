@@ -19,6 +19,8 @@ use std::time::Instant;
 pub struct Cases {
     /// Whether a photograph is decoded and cut into tiles.
     pub preprocessing: bool,
+    /// The photograph; one of 3000×2000 pixels is made up if not given.
+    pub picture: Option<Image>,
     /// Numbers of tiles that go through vision tower and projector.
     pub tiles: Vec<usize>,
     /// Lengths of prompts.
@@ -37,6 +39,7 @@ impl Default for Cases {
     fn default() -> Self {
         Self {
             preprocessing: true,
+            picture: None,
             tiles: vec![1],
             prompts: vec![512],
             contexts: vec![0, 512],
@@ -52,7 +55,7 @@ impl Default for Cases {
 pub struct Report {
     /// What the machine can do at most.
     pub machine: Machine,
-    /// Seconds from a JPEG file of 3000×2000 pixels to normalised patches.
+    /// From an image file to normalised patches.
     pub preprocess: Option<Preprocess>,
     /// Vision tower and projector.
     pub vision: Vec<Vision>,
@@ -232,7 +235,11 @@ fn rate(limits: &Limits, arithmetic: Arithmetic) -> f64 {
 }
 
 fn preprocess(model: &Model, eyes: &Eyes, cases: &Cases) -> Result<Preprocess> {
-    let message = Message::question("", [Image::Bytes(picture::jpeg(3000, 2000)?.into())]).into();
+    let picture = match &cases.picture {
+        Some(picture) => picture.clone(),
+        None => Image::Bytes(picture::jpeg(3000, 2000)?.into()),
+    };
+    let message = Message::question("", [picture]).into();
     let mut views = 0;
     let seconds = time(cases.runs, || {
         let Options { tiling, decode, .. } = Options::default();
@@ -249,12 +256,18 @@ fn vision(model: &Model, eyes: &Eyes, tiles: usize, cases: &Cases) -> Result<Vis
         return Err(Error::NothingToMeasure("no tiles"));
     }
     let size = eyes.tile_size();
-    // A grid of one tile is its global view once more, which goes through the tower once. Where pictures are taken as a whole there
-    // is no grid, and each tile is a picture.
+    // Equal views go through the tower once, and a grid of one tile is its global view once more. Where pictures are taken as a
+    // whole there is no grid, and each tile is a picture.
     let whole = model.processor().grids(&[(size, size)], &TilingOptions::default())? == [TileGrid::NONE];
     let grid = if whole { TileGrid::NONE } else { TileGrid { cols: (tiles - 1).max(1) as u32, rows: 1 } };
     let pictures = if whole { tiles } else { 1 };
-    let pixels = picture::noise((1 + grid.tiles()) * (size * size * 3) as usize);
+    let view = (size * size * 3) as usize;
+    // The view of the only tile is that of the whole.
+    let pixels = if tiles == 1 {
+        picture::noise(view).repeat(1 + grid.tiles())
+    } else {
+        picture::noise((1 + grid.tiles()) * view)
+    };
     let views = Tiles::from_views(grid, size, pixels).ok_or(Error::NothingToMeasure("no tiles"))?;
     let seconds = time(cases.runs, || (0..pictures).try_for_each(|_| eyes.see(&views, &Cancel::default()).map(drop)))?;
     let spec = model.processor().spec();

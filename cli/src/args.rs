@@ -269,6 +269,9 @@ pub struct BenchArgs {
     /// Tokens of such an answer.
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = value_parser!(u16).range(1..))]
     pub answer_tokens: u16,
+    /// The picture to decode and cut into tiles [default: a JPEG of 3000x2000 pixels, made up].
+    #[arg(long, value_name = "FILE")]
+    pub picture: Option<PathBuf>,
     /// How often each is done, besides a first time that does not count.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = value_parser!(u16).range(1..))]
     pub runs: u16,

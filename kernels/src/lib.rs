@@ -12,6 +12,7 @@ mod linear;
 mod math;
 mod matrix;
 mod parallel;
+mod pixels;
 mod pool;
 pub mod quantized;
 mod round;
@@ -24,5 +25,7 @@ pub use elementwise::{gelu_erf, gelu_tanh, layer_norm, rms_norm, silu_mul, weigh
 pub use limits::Limits;
 pub use linear::{Activation, Epilogue, Group, Weights, linear, linear_gated, linear_grouped, linear_then};
 pub use matrix::{Elements, Matrix};
+pub use parallel::zeros;
+pub use pixels::weighted_lines;
 pub use pool::{set_threads, threads, with_threads};
 pub use round::round_rows;

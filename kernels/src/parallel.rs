@@ -4,7 +4,9 @@ use crate::pool;
 pub(crate) use crate::pool::threads;
 use std::cell::RefCell;
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 /// Work below which waking other threads costs more than it saves, in multiply-adds (some 20 µs on one core).
 const WORTHWHILE: usize = 1 << 20;
@@ -13,6 +15,23 @@ const WORTHWHILE: usize = 1 << 20;
 /// Kernels are written so that their results do not depend on it.
 pub(crate) fn for_each(tasks: usize, work: usize, task: impl Fn(usize) + Send + Sync) {
     pool::run(tasks, if work < WORTHWHILE { 1 } else { threads() }, &task);
+}
+
+/// Room for results: as many zeros, which threads share to write where they are many.
+pub fn zeros(len: usize) -> Vec<f32> {
+    /// Numbers of a task.
+    const CHUNK: usize = 64 << 10;
+    if len < 4 * CHUNK {
+        return vec![0.0; len];
+    }
+    let mut zeros = Vec::with_capacity(len);
+    let parts: Vec<_> = zeros.spare_capacity_mut()[..len].chunks_mut(CHUNK).map(Mutex::new).collect();
+    for_each(parts.len(), len, |part| {
+        parts[part].lock().unwrap_or_else(PoisonError::into_inner).fill(MaybeUninit::new(0.0));
+    });
+    // SAFETY: each part of the first `len` numbers has had its task.
+    unsafe { zeros.set_len(len) };
+    zeros
 }
 
 /// A slice of which several tasks write distinct parts.

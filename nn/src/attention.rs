@@ -63,7 +63,7 @@ fn attention_cpu(
         return Err(Error::Attention { q: q.dims().to_vec(), k, v });
     }
     let a = Attention { queries, keys, heads, kv_heads, key_dim, value_dim, scale, mask, bias };
-    let mut out = vec![0f32; queries * heads * value_dim];
+    let mut out = seekvl_kernels::zeros(queries * heads * value_dim);
     let cpu = Cpu::detect();
     with_rows(q, |q| match k.first().map(Tensor::dtype) {
         Some(DType::BF16) => {

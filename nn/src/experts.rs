@@ -99,7 +99,7 @@ impl Experts {
         let mut by_place = vec![0f32; ids.len()];
         sorted.order.iter().zip(&mut by_place).for_each(|(&at, weight)| *weight = weights[at]);
         let weights: Vec<f32> = places.iter().map(|&place| by_place[place as usize]).collect();
-        let mut y = vec![0f32; rows * hidden];
+        let mut y = seekvl_kernels::zeros(rows * hidden);
         seekvl_kernels::weighted_sums(Cpu::detect(), &outputs, &places, &weights, hidden, &mut y);
         Ok(Tensor::from_vec(y, (rows, hidden), &Device::Cpu)?.to_device(x.device())?.to_dtype(x.dtype())?)
     }
@@ -110,8 +110,8 @@ impl Experts {
 fn products(x: &Tensor, rows: &[u32], experts: &[(&GatedMlp, usize)]) -> Result<Vec<f32>> {
     let hidden = x.dims2()?.1;
     let Some((inner, gated, down)) = kernel_groups(experts) else { return one_by_one(x, rows, experts) };
-    let mut middle = vec![0f32; rows.len() * inner];
-    let mut outputs = vec![0f32; rows.len() * hidden];
+    let mut middle = seekvl_kernels::zeros(rows.len() * inner);
+    let mut outputs = seekvl_kernels::zeros(rows.len() * hidden);
     let cpu = Cpu::detect();
     host::with_slice(x, |x| {
         seekvl_kernels::linear_grouped(cpu, x, Some(rows), &gated, &mut middle);

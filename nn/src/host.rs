@@ -43,7 +43,7 @@ pub(crate) fn map_rows(x: &Tensor, width: usize, f: impl FnOnce(&[f32], &mut [f3
     if let Some(last) = shape.last_mut() {
         *last = width;
     }
-    let mut y = vec![0f32; shape.iter().product()];
+    let mut y = seekvl_kernels::zeros(shape.iter().product());
     with_slice(x, |x| f(x, &mut y))?;
     Ok(Tensor::from_vec(y, shape, &Device::Cpu)?)
 }

@@ -58,6 +58,6 @@ pub use rotary::{Angles, Pairs, Rotary};
 pub use rows::Rows;
 pub use seekvl_kernels::quantized::Format;
 pub use seekvl_kernels::quantized::blocks::{BlockKind, quantize_rows};
-pub use seekvl_kernels::{Cpu, Isa, Limits, set_threads, threads};
+pub use seekvl_kernels::{Cpu, Isa, Limits, set_threads, threads, weighted_lines};
 pub use stored::StoredDtype;
 pub use weight::{Arithmetic, Weight};

@@ -39,7 +39,10 @@ impl Qkv {
                 None => attention(&q, &[k], &[v], scale, Mask::None),
             }
         };
-        let attended = Tensor::stack(&(0..sequences).map(one).collect::<Result<Vec<_>>>()?, 0)?;
+        let attended = match sequences {
+            1 => one(0)?,
+            _ => Tensor::stack(&(0..sequences).map(one).collect::<Result<Vec<_>>>()?, 0)?,
+        };
         Ok(attended.reshape((sequences, places, width))?)
     }
 }

@@ -8,9 +8,9 @@
 //!
 //! [`shrink`] is another resize: bilinear, in floats, as torchvision does it with tensors.
 
-use rayon::prelude::*;
-
 use crate::Rgb;
+use rayon::prelude::*;
+use seekvl_nn::{Cpu, weighted_lines};
 
 /// Fractional bits of a weight: 32 less 8 for the pixel and 2 for the overshoot of the sum.
 const PRECISION: u32 = 32 - 8 - 2;
@@ -119,10 +119,11 @@ fn fixed_point(weight: f64) -> i32 {
 /// The vertical pass: each output row is a weighted sum of input rows.
 fn resize_columns(pixels: &[u8], width: u32, taps: &Taps<i32>) -> Vec<u8> {
     let stride = width as usize * CHANNELS;
+    let cpu = Cpu::detect();
     let mut output = vec![0; taps.len() * stride];
     output.par_chunks_mut(stride).enumerate().for_each(|(y, row)| {
         let (start, weights) = taps.at(y);
-        weighted_sum(&pixels[start * stride..], stride, weights, row);
+        weighted_lines(cpu, &pixels[start * stride..], stride, weights, PRECISION, row);
     });
     output
 }
@@ -131,7 +132,7 @@ fn resize_columns(pixels: &[u8], width: u32, taps: &Taps<i32>) -> Vec<u8> {
 /// sum of input columns and one loop serves both passes.
 fn resize_rows(pixels: &[u8], width: u32, taps: &Taps<i32>) -> Vec<u8> {
     let stride = width as usize * CHANNELS;
-    let output_stride = taps.len() * CHANNELS;
+    let (cpu, output_stride) = (Cpu::detect(), taps.len() * CHANNELS);
     let mut output = vec![0; pixels.len() / stride * output_stride];
     let blocks = output.par_chunks_mut(BLOCK * output_stride).zip(pixels.par_chunks(BLOCK * stride));
     blocks.for_each_init(Vec::new, |columns, (output, rows)| {
@@ -145,36 +146,13 @@ fn resize_rows(pixels: &[u8], width: u32, taps: &Taps<i32>) -> Vec<u8> {
         let mut column = [0; COLUMN];
         for x in 0..taps.len() {
             let (start, weights) = taps.at(x);
-            weighted_sum(&columns[start * COLUMN..], COLUMN, weights, &mut column);
+            weighted_lines(cpu, &columns[start * COLUMN..], COLUMN, weights, PRECISION, &mut column);
             for (row, pixel) in output.chunks_exact_mut(output_stride).zip(column.as_chunks::<CHANNELS>().0) {
                 row[x * CHANNELS..][..CHANNELS].copy_from_slice(pixel);
             }
         }
     });
     output
-}
-
-/// `output[i]` is the sum over t of `weights[t] * lines[t * stride + i]`, rounded and clamped.
-fn weighted_sum(lines: &[u8], stride: usize, weights: &[i32], output: &mut [u8]) {
-    const LANES: usize = 16;
-    let (wide, narrow) = output.as_chunks_mut::<LANES>();
-    let done = wide.len() * LANES;
-    for (chunk, output) in wide.iter_mut().enumerate() {
-        *output = sum_lanes(&lines[chunk * LANES..], stride, weights);
-    }
-    for (i, output) in narrow.iter_mut().enumerate() {
-        [*output] = sum_lanes(&lines[done + i..], stride, weights);
-    }
-}
-
-fn sum_lanes<const LANES: usize>(lines: &[u8], stride: usize, weights: &[i32]) -> [u8; LANES] {
-    let mut sums = [1 << (PRECISION - 1); LANES];
-    for (&weight, line) in weights.iter().zip(lines.chunks(stride)) {
-        for (sum, &pixel) in sums.iter_mut().zip(&line[..LANES]) {
-            *sum += weight * i32::from(pixel);
-        }
-    }
-    sums.map(|sum| (sum >> PRECISION).clamp(0, 255) as u8)
 }
 
 /// Shrinks a square of levels, `[size, size, 3]`, to shares of light from 0 to 1, `[to, to, 3]`: what torchvision's `Resize` with

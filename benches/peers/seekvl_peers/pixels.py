@@ -56,12 +56,12 @@ def views(picture: Any, model: str) -> tuple[Any, tuple[int, int]]:
 
 
 def photograph(width: int, height: int, out: Path) -> None:
-    """Write a JPEG like those that `seekvl bench` makes for itself: slow gradients, squares, and some noise."""
+    """Write a JPEG of slow gradients, squares, and some noise."""
     y, x = np.mgrid[0:height, 0:width]
     shades = np.stack([x * 160 // width, y * 160 // height, (x // 64 + y // 64) % 2 * 90], axis=-1)
     noise = np.random.default_rng(0).integers(0, 256, shades.shape) // 10
-    # As its encoder does: quality 92, colours in full resolution.
-    Image.fromarray((shades + noise).astype(np.uint8)).save(out, format="JPEG", quality=92, subsampling=0)
+    # As cameras do: colours at half the resolution.
+    Image.fromarray((shades + noise).astype(np.uint8)).save(out, format="JPEG", quality=92, subsampling="4:2:0")
 
 
 def _resolution(size: tuple[int, int], candidates: list[list[int]]) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from seekvl_peers import shapes
 from seekvl_peers.files import Files
-from seekvl_peers.plan import DECODED, Kind, Work
+from seekvl_peers.plan import DECODED, JPEG, Kind, Work
 from seekvl_peers.results import Memory, Turn
 
 #: The options that tell the sizes of works.
@@ -22,6 +22,7 @@ class Seekvl:
     def __init__(self, program: Path, model: str, form: str, threads: int, files: Files) -> None:
         """Make the checkpoint, if it is not there."""
         self.command = [str(program), "bench", str(files.checkpoint(model)), "--json", "--threads", str(threads)]
+        self.command += ["--picture", str(files.photograph(*JPEG))]
         self.command += ["--runs", "1", "--answer-tokens", str(DECODED)]
         if form != "bf16":
             self.command += ["--quantization", form]

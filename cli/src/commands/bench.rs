@@ -9,6 +9,7 @@ use crate::settings::{ModelSettings, OutputSettings};
 use crate::table::{number, table, titled};
 use comfy_table::Table;
 use indicatif::BinaryBytes;
+use seekvl::Image;
 use seekvl::bench::{Cases, Report, bench};
 use seekvl::plan::WeightBytes;
 use serde::Serialize;
@@ -61,6 +62,7 @@ fn cases(args: &BenchArgs) -> Cases {
     let sizes = |stage, sizes: &[u32]| sizes.iter().filter(|_| has(stage)).map(|&size| size as usize).collect();
     Cases {
         preprocessing: has(StageArg::Preprocess),
+        picture: args.picture.clone().map(Image::from),
         tiles: args.tiles.iter().filter(|_| has(StageArg::Vision)).map(|&tiles| tiles.into()).collect(),
         prompts: sizes(StageArg::Prefill, &args.prompt_tokens),
         contexts: sizes(StageArg::Decode, &args.context),

@@ -16,6 +16,9 @@ const FEW: usize = 4;
 /// Rows that are rounded, or multiplied by unpacked panels, in one task, at least.
 const BLOCK: usize = 48;
 
+/// What rounding a number costs, in multiply-adds.
+const COST: usize = 8;
+
 /// A product of `m` rows of `k` activations with some outputs.
 #[derive(Clone, Copy)]
 pub(super) struct Product<'a> {
@@ -37,7 +40,7 @@ impl Product<'_> {
         let words = run(cpu, RowWords::<F> { chunks, form: PhantomData });
         with_scratch(self.m * words, |rounded| {
             let shared = Shared::new(rounded);
-            for_each(self.m.div_ceil(BLOCK), self.m * self.k, |block| {
+            for_each(self.m.div_ceil(BLOCK), self.m * self.k * COST, |block| {
                 let rows = block * BLOCK..self.m.min((block + 1) * BLOCK);
                 // SAFETY: each block of rows has its own part.
                 let rounded = as_words(unsafe { shared.part(rows.start * words..rows.end * words) });

@@ -92,6 +92,16 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn add_pixels(self, sums: Self::V, weight: i32, pixels: &[u8]) -> Self::V {
+        unsafe {
+            // SAFETY: the slice has as many pixels as are loaded.
+            let pixels = _mm256_cvtepu8_epi32(_mm_loadl_epi64(pixels[..LANES].as_ptr().cast()));
+            let products = _mm256_mullo_epi32(_mm256_set1_epi32(weight), pixels);
+            _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(sums), products))
+        }
+    }
+
+    #[inline(always)]
     fn widen(self, units: Self::V) -> (Self::V, Self::V) {
         unsafe {
             let units = _mm256_castps_si256(units);

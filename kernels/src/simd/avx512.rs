@@ -96,6 +96,16 @@ impl<const BF16: bool> Simd for Avx512<BF16> {
     }
 
     #[inline(always)]
+    fn add_pixels(self, sums: Self::V, weight: i32, pixels: &[u8]) -> Self::V {
+        unsafe {
+            // SAFETY: the slice has as many pixels as are loaded.
+            let pixels = _mm512_cvtepu8_epi32(_mm_loadu_si128(pixels[..LANES].as_ptr().cast()));
+            let products = _mm512_mullo_epi32(_mm512_set1_epi32(weight), pixels);
+            _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(sums), products))
+        }
+    }
+
+    #[inline(always)]
     fn widen(self, units: Self::V) -> (Self::V, Self::V) {
         unsafe {
             let units = _mm512_castps_si512(units);

@@ -145,6 +145,9 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn min(self, a: Self::V, b: Self::V) -> Self::V;
     /// The bits of each number, shifted left by 23: a whole number in the low bits becomes an exponent.
     fn shift_to_exponent(self, v: Self::V) -> Self::V;
+    /// For lanes whose bits are 32-bit integers: those of `sums`, plus `weight` times the first pixels of `pixels`, wrapping. Panics
+    /// if there are too few.
+    fn add_pixels(self, sums: Self::V, weight: i32, pixels: &[u8]) -> Self::V;
     /// The low and the high `bf16` of each unit.
     fn widen(self, units: Self::V) -> (Self::V, Self::V);
 

@@ -92,6 +92,16 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
+    fn add_pixels(self, sums: Self::V, weight: i32, pixels: &[u8]) -> Self::V {
+        let pixels: [u32; LANES] = std::array::from_fn(|i| pixels[i].into());
+        unsafe {
+            // SAFETY: the array has as many numbers as are loaded.
+            let pixels = vreinterpretq_s32_u32(vld1q_u32(pixels.as_ptr()));
+            vreinterpretq_f32_s32(vmlaq_n_s32(vreinterpretq_s32_f32(sums), pixels, weight))
+        }
+    }
+
+    #[inline(always)]
     fn widen(self, units: Self::V) -> (Self::V, Self::V) {
         unsafe {
             let units = vreinterpretq_u32_f32(units);

@@ -78,6 +78,14 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn add_pixels(self, sums: Self::V, weight: i32, pixels: &[u8]) -> Self::V {
+        from_fn(|i| {
+            let sum = sums[i].to_bits().cast_signed();
+            f32::from_bits(sum.wrapping_add(weight.wrapping_mul(pixels[i].into())).cast_unsigned())
+        })
+    }
+
+    #[inline(always)]
     fn widen(self, units: Self::V) -> (Self::V, Self::V) {
         (units.map(|x| f32::from_bits(x.to_bits() << 16)), units.map(|x| f32::from_bits(x.to_bits() & 0xffff_0000)))
     }
