@@ -13,7 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// What earlier answers of a model have left: pictures as the language model is given them, found again by their content, and the
 /// cache of the last conversation, of which the next turn reads only what is new.
 ///
-/// Answers are the same with it as without, bit for bit. It belongs to the caller, who gives it to [`Model::stream_with`] and
+/// Answers are the same with it as without, bit for bit; but for latent attention, which may read what is new in another
+/// [form](seekvl_language::LatentForm) than it reads the whole in, with other roundings. It belongs to the caller, who gives it to [`Model::stream_with`] and
 /// gets it filled by [`Stream::finish_into`]; with another model it starts anew.
 ///
 /// [`Model::stream_with`]: crate::Model::stream_with

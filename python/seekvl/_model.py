@@ -45,8 +45,9 @@ class Model:
     and Ctrl-C ends it within a token.
 
     What an answer leaves is kept for the next (`recall`): another question about the same pictures need not look at
-    them again, and a conversation's next turn reads only what is new. Answers are the same, bit for bit. Of answers
-    that are made at the same time one has it; `forget` lets go of it.
+    them again, and a conversation's next turn reads only what is new. Answers are the same, bit for bit, but for models
+    with latent attention, whose numbers differ by roundings. Of answers that are made at the same time one has it;
+    `forget` lets go of it.
 
     A model is pickled by reference: what comes out at the other end is loaded there, from the same place. Processes
     that are forked after seekvl was used get a `ForkError`; start them with the method "spawn", or load models in them.

@@ -219,7 +219,6 @@ fn language(spec: &DecoderSpec, positions: u64, prompt: usize) -> u64 {
     let dense = 3 * spec.intermediate_size as u64;
     let sparse = spec.sparse.as_ref().map_or(0, |s| 3 * s.expert_size.max(s.shared_size) as u64 + 3 * hidden);
     let row = 4 * hidden + attention.max(dense).max(sparse);
-    // Latents are expanded, put together and rounded.
-    let expanded = 3 * spec.attention.expanded_numbers(prompt) as u64;
+    let expanded = spec.attention.expanded_numbers(Cache::room(prompt, positions as usize, spec.window)) as u64;
     F32 * (positions.saturating_mul(row).saturating_add(expanded) + 3 * spec.vocab_size as u64)
 }

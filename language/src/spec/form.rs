@@ -54,12 +54,14 @@ impl AttentionSpec {
         }
     }
 
-    /// Numbers of the keys and values that latent attention expands at a time over `tokens` tokens.
+    /// Numbers that the expanded form holds at a time over `tokens` tokens: their latents put together, and again without the
+    /// rotated key; keys and values of some heads, expanded, put together and rounded.
     pub fn expanded_numbers(&self, tokens: usize) -> usize {
         match *self {
             AttentionSpec::Grouped { .. } => 0,
-            AttentionSpec::Latent { nope_dim, rope_dim, value_dim, .. } => {
-                self.heads_together(tokens).saturating_mul(tokens).saturating_mul(nope_dim + rope_dim + value_dim)
+            AttentionSpec::Latent { kv_rank, nope_dim, rope_dim, value_dim, .. } => {
+                let heads = self.heads_together(tokens).saturating_mul(nope_dim + rope_dim + value_dim);
+                tokens.saturating_mul(heads.saturating_mul(3).saturating_add(2 * (kv_rank + rope_dim)))
             }
         }
     }
@@ -97,7 +99,7 @@ mod tests {
             assert_eq!(latent.cheaper_form(rows, context), form, "{rows} after {context}");
         }
         assert_eq!([1, 512, 4096, 1 << 20].map(|tokens| latent.heads_together(tokens)), [16, 16, 6, 1]);
-        assert_eq!(latent.expanded_numbers(4096), 6 * 4096 * 320);
+        assert_eq!(latent.expanded_numbers(4096), 4096 * (3 * 6 * 320 + 2 * 576));
         let count = |form| latent.multiplications(form, 2, 3);
         // Rows see 4 and 5 tokens.
         assert_eq!(count(Absorbed), 16 * (2 * 512 * 256 + 9 * (512 + 64 + 512)));
