@@ -1,6 +1,6 @@
 //! A quantised weight, and products with it.
 
-use super::blocks::{Block, Quantize};
+use super::blocks::{Block, QuantizeEach};
 use super::forms::{AffineForm, Bytes, CHUNK, Chunk, Nibbles, PANEL, Packed, STEPS, Sixes, VECTOR, panel_bytes};
 use super::lanes::{self, Kernel, Lanes, Portable};
 use super::product::Product;
@@ -31,7 +31,7 @@ pub enum Format {
 trait WithForm {
     type Out;
 
-    fn run<F: Packed<Block: Quantize>>(self) -> Self::Out;
+    fn run<F: Packed<Block: QuantizeEach>>(self) -> Self::Out;
 }
 
 impl Format {
@@ -244,7 +244,7 @@ struct QuantizeAll<'a, Fill> {
 impl<Fill: Fn(usize, &mut [f32]) + Send + Sync> WithForm for QuantizeAll<'_, Fill> {
     type Out = ();
 
-    fn run<F: Packed<Block: Quantize>>(self) {
+    fn run<F: Packed<Block: QuantizeEach>>(self) {
         let (rows, cols) = (self.weight.rows, self.weight.cols);
         let width = cols.next_multiple_of(F::Block::VALUES);
         self.weight.fill_panels(|panel, dst| {
@@ -267,16 +267,14 @@ struct QuantizePanel<'a, F> {
     form: PhantomData<F>,
 }
 
-impl<F: Packed<Block: Quantize>> Kernel for QuantizePanel<'_, F> {
+impl<F: Packed<Block: QuantizeEach>> Kernel for QuantizePanel<'_, F> {
     type Out = ();
 
     #[inline(always)]
-    fn run<L: Lanes>(self, _: L) {
+    fn run<L: Lanes>(self, l: L) {
         let mut blocks: [F::Block; PANEL] = from_fn(|_| F::Block::zero());
         for (dst, at) in self.dst.chunks_mut(block_bytes::<F>()).zip((0..self.width).step_by(F::Block::VALUES)) {
-            for (block, row) in blocks.iter_mut().zip(self.values.chunks_exact(self.width)) {
-                *block = F::Block::quantize(&row[at..at + F::Block::VALUES]);
-            }
+            F::Block::quantize_each(l, &self.values[at..], self.width, &mut blocks);
             F::pack(&blocks, dst);
         }
     }

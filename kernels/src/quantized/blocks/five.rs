@@ -1,7 +1,7 @@
 //! Q5_0 and Q5_1: 32 weights of 5 bits, of which the fifth bits stand apart.
 
 use super::small::{all_finite, half, reciprocal};
-use super::{Block, Quantize};
+use super::{Block, Quantize, QuantizeEach};
 use half::f16;
 use std::array::from_fn;
 
@@ -80,6 +80,8 @@ impl Quantize for Q5_0 {
     }
 }
 
+impl QuantizeEach for Q5_0 {}
+
 impl Block for Q5_1 {
     const VALUES: usize = 32;
     const BYTES: usize = 24;
@@ -122,3 +124,5 @@ impl Quantize for Q5_1 {
         Self { d: f16::from_f32(d), m: f16::from_f32(low), q: from_fn(|i| code(values[i])) }
     }
 }
+
+impl QuantizeEach for Q5_1 {}

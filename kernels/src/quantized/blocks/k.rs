@@ -1,7 +1,8 @@
 //! Q4_K, Q5_K and Q6_K: 256 weights with scales that are codes themselves.
 
 use super::small::{all_finite, half, reciprocal};
-use super::{Block, Quantize, fit};
+use super::{Block, Quantize, QuantizeEach, fit};
+use crate::quantized::lanes::{Lanes, Portable};
 use half::f16;
 use std::array::from_fn;
 
@@ -113,29 +114,79 @@ impl<const BITS: u32> Affine<BITS> {
 
 impl<const BITS: u32> Quantize for Affine<BITS> {
     /// Each run is fitted alone; its scale and minimum are rounded to 6 bits, and the codes chosen for what that gives.
-    #[inline(always)]
     fn quantize(values: &[f32]) -> Self {
-        let values = &values[..Self::VALUES];
+        let mut block = [Self::zero()];
+        Self::quantize_each(Portable, values, Self::VALUES, &mut block);
+        let [block] = block;
+        block
+    }
+}
+
+impl<const BITS: u32> QuantizeEach for Affine<BITS> {
+    #[inline(always)]
+    fn quantize_each<L: Lanes>(l: L, values: &[f32], stride: usize, blocks: &mut [Self]) {
+        for (index, pair) in blocks.chunks_mut(2).enumerate() {
+            let values = &values[2 * index * stride..];
+            // A block that has no other is fitted twice.
+            let second = &values[(pair.len() - 1) * stride..];
+            let fits = fit::affine(l, &runs(&[values, second]), Self::LARGEST);
+            for (i, block) in pair.iter_mut().enumerate() {
+                *block = Self::coded(l, &values[i * stride..][..Self::VALUES], &fits.0[8 * i..], &fits.1[8 * i..]);
+            }
+        }
+    }
+}
+
+impl<const BITS: u32> Affine<BITS> {
+    const LARGEST: f32 = ((1 << BITS) - 1) as f32;
+
+    /// The block of the scale and minimum that were fitted to each run.
+    #[inline(always)]
+    fn coded<L: Lanes>(l: L, values: &[f32], scales: &[f32], mins: &[f32]) -> Self {
         if !all_finite(values) {
             return Self { d: f16::NAN, ..Self::zero() };
         }
-        let (runs, _) = values.as_chunks::<32>();
-        let largest = ((1 << BITS) - 1) as f32;
-        let fits: [(f32, f32); 8] = from_fn(|run| fit::affine(&runs[run], largest));
-        let d = f16::from_f32(fits.iter().fold(0.0, |most: f32, fit| most.max(fit.0)) / 63.0);
-        let dmin = f16::from_f32(fits.iter().fold(0.0, |most: f32, fit| most.max(fit.1)) / 63.0);
-        let six = |x: f32, d: f16| (x * reciprocal(d.to_f32())).round().min(63.0) as u8;
-        let (scales, mins) = (from_fn(|run| six(fits[run].0, d)), from_fn(|run| six(fits[run].1, dmin)));
-        let mut block = Self { d, dmin, scales, mins, q: [0; 256] };
-        for (run, values) in runs.iter().enumerate() {
+        let mut block = Self::zero();
+        (block.d, block.scales) = six_bits(scales);
+        (block.dmin, block.mins) = six_bits(mins);
+        for run in 0..8 {
             let (scale, min) = block.run(run);
             let inverse = reciprocal(scale);
-            for (q, x) in block.q[run * 32..].iter_mut().zip(values) {
-                *q = ((x + min) * inverse).round().clamp(0.0, largest) as u8;
+            let (q, values) = (&mut block.q[run * 32..][..32], &values[run * 32..][..32]);
+            for (q, x) in q.as_chunks_mut().0.iter_mut().zip(values.as_chunks().0) {
+                *q = fit::codes(l, x, min, inverse, 0.0, Self::LARGEST);
             }
         }
         block
     }
+}
+
+/// The first 16 runs of `N` weights of some blocks.
+#[inline(always)]
+fn runs<'a, const N: usize>(blocks: &[&'a [f32]]) -> [&'a [f32; N]; fit::RUNS] {
+    let mut runs = [&[0.0; N]; fit::RUNS];
+    for (runs, block) in runs.chunks_mut(256 / N).zip(blocks) {
+        for (run, values) in runs.iter_mut().zip(block[..256].as_chunks().0) {
+            *run = values;
+        }
+    }
+    runs
+}
+
+/// A scale, and eight codes of 6 bits, of numbers that are not negative.
+#[inline(always)]
+fn six_bits(numbers: &[f32]) -> (f16, [u8; 8]) {
+    let mut most = 0f32;
+    for x in &numbers[..8] {
+        most = most.max(*x);
+    }
+    let d = f16::from_f32(most / 63.0);
+    let inverse = reciprocal(d.to_f32());
+    let mut codes = [0; 8];
+    for (code, x) in codes.iter_mut().zip(numbers) {
+        *code = (x * inverse).round().min(63.0) as u8;
+    }
+    (d, codes)
 }
 
 impl Block for Q6K {
@@ -182,23 +233,44 @@ impl Block for Q6K {
 
 impl Quantize for Q6K {
     /// As for [`Affine`]: each run is fitted, its scale rounded, and the codes chosen for what that gives.
-    #[inline(always)]
     fn quantize(values: &[f32]) -> Self {
-        let values = &values[..Self::VALUES];
+        let mut block = [Self::zero()];
+        Self::quantize_each(Portable, values, Self::VALUES, &mut block);
+        let [block] = block;
+        block
+    }
+}
+
+impl QuantizeEach for Q6K {
+    #[inline(always)]
+    fn quantize_each<L: Lanes>(l: L, values: &[f32], stride: usize, blocks: &mut [Self]) {
+        for (index, block) in blocks.iter_mut().enumerate() {
+            let values = &values[index * stride..][..Self::VALUES];
+            *block = Self::coded(l, values, &fit::symmetric(l, &runs(&[values]), 32.0));
+        }
+    }
+}
+
+impl Q6K {
+    /// The block of the scale that was fitted to each run.
+    #[inline(always)]
+    fn coded<L: Lanes>(l: L, values: &[f32], fits: &[f32; 16]) -> Self {
         if !all_finite(values) {
             return Self { d: f16::NAN, ..Self::zero() };
         }
-        let (runs, _) = values.as_chunks::<16>();
-        let fits: [f32; 16] = from_fn(|run| fit::symmetric(&runs[run], 32.0));
-        let extreme = fits.iter().fold(0.0, |extreme: f32, x| if x.abs() > extreme.abs() { *x } else { extreme });
+        let mut extreme = 0f32;
+        for x in fits {
+            extreme = if x.abs() > extreme.abs() { *x } else { extreme };
+        }
         let d = f16::from_f32(extreme / -128.0);
         let inverse = reciprocal(d.to_f32());
-        let scales = from_fn(|run| (fits[run] * inverse).round() as i8);
-        let mut block = Self { d, scales, q: [32; 256] };
-        for (run, values) in runs.iter().enumerate() {
-            let inverse = reciprocal(d.to_f32() * f32::from(scales[run]));
-            for (q, x) in block.q[run * 16..].iter_mut().zip(values) {
-                *q = ((x * inverse).round().clamp(-32.0, 31.0) + 32.0) as u8;
+        let mut block = Self { d, ..Self::zero() };
+        for (run, x) in values.as_chunks().0.iter().enumerate() {
+            block.scales[run] = (fits[run] * inverse).round() as i8;
+            let inverse = reciprocal(d.to_f32() * f32::from(block.scales[run]));
+            let codes = fit::codes(l, x, 0.0, inverse, -32.0, 31.0);
+            for (q, code) in block.q[run * 16..].iter_mut().zip(codes) {
+                *q = code.wrapping_add(32);
             }
         }
         block

@@ -1,6 +1,6 @@
 //! A format of blocks as a value, and rows of such blocks.
 
-use super::{Block, Q4_0, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0, Quantize};
+use super::{Block, Q4_0, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0, QuantizeEach};
 use crate::Cpu;
 use crate::parallel::{for_each, with_scratch};
 use crate::quantized::Format;
@@ -23,7 +23,7 @@ pub enum BlockKind {
 trait WithBlock {
     type Out;
 
-    fn run<B: Quantize>(self) -> Self::Out;
+    fn run<B: QuantizeEach>(self) -> Self::Out;
 }
 
 impl BlockKind {
@@ -138,7 +138,7 @@ struct QuantizeRow<'a> {
 impl WithBlock for QuantizeRow<'_> {
     type Out = ();
 
-    fn run<B: Quantize>(self) {
+    fn run<B: QuantizeEach>(self) {
         lanes::run(self.cpu, QuantizeBlocks::<B> { values: self.values, bytes: self.bytes, block: PhantomData });
     }
 }
@@ -150,13 +150,19 @@ struct QuantizeBlocks<'a, B> {
     block: PhantomData<B>,
 }
 
-impl<B: Quantize> Kernel for QuantizeBlocks<'_, B> {
+impl<B: QuantizeEach> Kernel for QuantizeBlocks<'_, B> {
     type Out = ();
 
     #[inline(always)]
-    fn run<L: Lanes>(self, _: L) {
-        for (values, bytes) in self.values.chunks(B::VALUES).zip(self.bytes.chunks_mut(B::BYTES)) {
-            B::quantize(values).write(bytes);
+    fn run<L: Lanes>(self, l: L) {
+        // As many as fill sixteen lanes.
+        let mut blocks = [B::zero(), B::zero()];
+        for (values, bytes) in self.values.chunks(2 * B::VALUES).zip(self.bytes.chunks_mut(2 * B::BYTES)) {
+            let blocks = &mut blocks[..values.len() / B::VALUES];
+            B::quantize_each(l, values, B::VALUES, blocks);
+            for (block, bytes) in blocks.iter().zip(bytes.chunks_mut(B::BYTES)) {
+                block.write(bytes);
+            }
         }
     }
 }

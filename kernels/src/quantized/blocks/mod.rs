@@ -27,6 +27,8 @@ pub use k::{Affine, Q4K, Q5K, Q6K};
 pub use kind::{BlockKind, quantize_rows};
 pub use small::{Q4_0, Q8_0};
 
+use super::lanes::Lanes;
+
 /// A block of a row's weights.
 pub trait Block: Sized + Clone {
     /// Weights in a block.
@@ -65,4 +67,16 @@ pub trait Quantize: Block {
     /// # Panics
     /// If there are not [`Block::VALUES`].
     fn quantize(values: &[f32]) -> Self;
+}
+
+/// [`Quantize`] for many blocks, compiled for the processor's vectors.
+pub(super) trait QuantizeEach: Quantize {
+    /// What [`Quantize::quantize`] gives for each block; the first weights of two blocks are `stride` from each other.
+    /// Implementations carry `#[inline(always)]`.
+    #[inline(always)]
+    fn quantize_each<L: Lanes>(_: L, values: &[f32], stride: usize, blocks: &mut [Self]) {
+        for (index, block) in blocks.iter_mut().enumerate() {
+            *block = Self::quantize(&values[index * stride..][..Self::VALUES]);
+        }
+    }
 }

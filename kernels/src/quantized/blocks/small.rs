@@ -1,6 +1,6 @@
 //! Q8_0 and Q4_0: 32 weights and one scale.
 
-use super::{Block, Quantize};
+use super::{Block, Quantize, QuantizeEach};
 use half::f16;
 
 /// 32 codes of 8 bits and their scale.
@@ -65,6 +65,8 @@ impl Quantize for Q8_0 {
     }
 }
 
+impl QuantizeEach for Q8_0 {}
+
 impl Block for Q4_0 {
     const VALUES: usize = 32;
     const BYTES: usize = 18;
@@ -109,6 +111,8 @@ impl Quantize for Q4_0 {
         Self { d: f16::from_f32(d), q: std::array::from_fn(|i| code(values[i])) }
     }
 }
+
+impl QuantizeEach for Q4_0 {}
 
 /// The f16 at a place.
 pub(super) fn half(bytes: &[u8], at: usize) -> f16 {

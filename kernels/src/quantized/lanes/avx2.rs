@@ -155,4 +155,24 @@ impl Lanes for Avx2 {
     fn mul(self, a: Self::Floats, b: Self::Floats) -> Self::Floats {
         from_fn(|i| unsafe { _mm256_mul_ps(a[i], b[i]) })
     }
+
+    #[inline(always)]
+    fn div(self, a: Self::Floats, b: Self::Floats) -> Self::Floats {
+        from_fn(|i| unsafe { _mm256_div_ps(a[i], b[i]) })
+    }
+
+    #[inline(always)]
+    fn min(self, a: Self::Floats, b: Self::Floats) -> Self::Floats {
+        from_fn(|i| unsafe { _mm256_min_ps(a[i], b[i]) })
+    }
+
+    #[inline(always)]
+    fn max(self, a: Self::Floats, b: Self::Floats) -> Self::Floats {
+        from_fn(|i| unsafe { _mm256_max_ps(a[i], b[i]) })
+    }
+
+    #[inline(always)]
+    fn pick(self, a: Self::Floats, b: Self::Floats, then: Self::Floats, or: Self::Floats) -> Self::Floats {
+        from_fn(|i| unsafe { _mm256_blendv_ps(or[i], then[i], _mm256_cmp_ps::<_CMP_LT_OQ>(a[i], b[i])) })
+    }
 }

@@ -76,6 +76,13 @@ pub(crate) trait Lanes: Copy + Send + Sync {
     fn add(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
     fn sub(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
     fn mul(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    fn div(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    /// `a` where it is the smaller, else `b`.
+    fn min(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    /// `a` where it is the larger, else `b`.
+    fn max(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    /// `then` where `a < b`, else `or`, also where either is NaN.
+    fn pick(self, a: Self::Floats, b: Self::Floats, then: Self::Floats, or: Self::Floats) -> Self::Floats;
 }
 
 /// Runs `kernel` with the best lanes that belong to a family: AVX-512 without VNNI uses AVX2's, and AVX2 without F16C

@@ -171,4 +171,25 @@ impl<const DOT: bool> Lanes for Neon<DOT> {
     fn mul(self, a: Self::Floats, b: Self::Floats) -> Self::Floats {
         from_fn(|i| unsafe { vmulq_f32(a[i], b[i]) })
     }
+
+    #[inline(always)]
+    fn div(self, a: Self::Floats, b: Self::Floats) -> Self::Floats {
+        from_fn(|i| unsafe { vdivq_f32(a[i], b[i]) })
+    }
+
+    // Not `vminq_f32` nor `vmaxq_f32`, which treat NaN and the sign of 0 in another way.
+    #[inline(always)]
+    fn min(self, a: Self::Floats, b: Self::Floats) -> Self::Floats {
+        self.pick(a, b, a, b)
+    }
+
+    #[inline(always)]
+    fn max(self, a: Self::Floats, b: Self::Floats) -> Self::Floats {
+        self.pick(b, a, a, b)
+    }
+
+    #[inline(always)]
+    fn pick(self, a: Self::Floats, b: Self::Floats, then: Self::Floats, or: Self::Floats) -> Self::Floats {
+        from_fn(|i| unsafe { vbslq_f32(vcltq_f32(a[i], b[i]), then[i], or[i]) })
+    }
 }

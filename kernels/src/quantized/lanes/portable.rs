@@ -121,4 +121,25 @@ impl Lanes for Portable {
     fn mul(self, a: Self::Floats, b: Self::Floats) -> Self::Floats {
         from_fn(|i| a[i] * b[i])
     }
+
+    #[inline(always)]
+    fn div(self, a: Self::Floats, b: Self::Floats) -> Self::Floats {
+        from_fn(|i| a[i] / b[i])
+    }
+
+    // Neither `f32::min` nor `max`, which drop NaN.
+    #[inline(always)]
+    fn min(self, a: Self::Floats, b: Self::Floats) -> Self::Floats {
+        from_fn(|i| if a[i] < b[i] { a[i] } else { b[i] })
+    }
+
+    #[inline(always)]
+    fn max(self, a: Self::Floats, b: Self::Floats) -> Self::Floats {
+        from_fn(|i| if a[i] > b[i] { a[i] } else { b[i] })
+    }
+
+    #[inline(always)]
+    fn pick(self, a: Self::Floats, b: Self::Floats, then: Self::Floats, or: Self::Floats) -> Self::Floats {
+        from_fn(|i| if a[i] < b[i] { then[i] } else { or[i] })
+    }
 }
