@@ -5,7 +5,7 @@
 //!
 //! - [`Checkpoint`] opens safetensors shards and [`Gguf`] files by memory map, [`Loader`] hands out their tensors strictly.
 //! - [`Weight`] is a matrix in the type it is kept in; [`Linear`], [`Embedding`] and [`HeadLinear`] multiply by it.
-//! - [`RmsNorm`], [`LayerNorm`], [`Mlp`], [`GatedMlp`], [`Rotary`], [`RelativePositions`] and [`attention`] are the rest.
+//! - [`RmsNorm`], [`LayerNorm`], [`Mlp`], [`GatedMlp`], [`Rotary`], [`RelativePositions`] and [`attention()`] are the rest.
 //!
 //! The CUDA and Metal paths compile under the features of those names and follow the same formulas, but have not been
 //! run on such a device by this project's tests, which force candle's path on a CPU instead.

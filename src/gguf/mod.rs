@@ -1,4 +1,4 @@
-//! Models in GGUF files, as llama.cpp's converters write them, and as [`quantize`] does.
+//! Models in GGUF files, as llama.cpp's converters write them, and as [`quantize()`] does.
 //!
 //! A file is read as the files that it was made of: its metadata become `config.json`, `tokenizer.json` and their kin, and its
 //! tensors get the names that they have on the hub. From there on it is a model like any other. `docs/gguf.md` in this
