@@ -277,7 +277,7 @@ impl Sizes {
         self.parts(rows).iter().sum()
     }
 
-    /// The parts of it, as in [`block::Buffers`].
+    /// The parts of it, as in `block::Buffers`.
     fn parts(&self, rows: usize) -> [usize; 8] {
         let unpacked = rows * self.key_units.max(self.value_units);
         [
