@@ -1,5 +1,5 @@
-//! How fast products with quantised weights are, the fastest of several calls. Takes words of the cases' names, and
-//! numbers of threads as `threads=1`.
+//! How fast weights are rounded, and products with them, the fastest of several calls. Takes words of the cases' names,
+//! and numbers of threads as `threads=1`.
 //!
 //! `cargo run --release -p seekvl-kernels --example quantized_speed -- Avx512 729x1152x4304`
 
@@ -49,6 +49,16 @@ fn case(isa: Isa, format: Format, (m, k, n): (usize, usize, usize), words: &[Str
     println!("{name:36} {:9.3} ms {:6.1} GOP/s {:6.1} GB/s", t * 1e3, operations / t / 1e9, bytes / t / 1e9);
 }
 
+/// Rounding alone.
+fn rounding(isa: Isa, format: Format, words: &[String]) {
+    let name = format!("{isa:?} {format:?} rounding");
+    let Some(cpu) = Cpu::force(isa).filter(|_| words.iter().all(|word| name.contains(word.as_str()))) else { return };
+    let (n, k) = (1024, 2048);
+    let values = random(n * k);
+    let t = time(|| drop(Quantized::quantize(cpu, format, n, k, |r, dst| dst.copy_from_slice(&values[r * k..][..k]))));
+    println!("{name:36} {:9.3} ns/weight", t * 1e9 / (n * k) as f64);
+}
+
 fn main() {
     let (threads, words): (Vec<_>, Vec<_>) = std::env::args().skip(1).partition(|word| word.starts_with("threads="));
     let threads = threads.first().and_then(|word| word.strip_prefix("threads=")?.parse().ok()).unwrap_or(0);
@@ -58,6 +68,7 @@ fn main() {
     let one = [(1, 4096, 163_840), (1, 1280, 6848)];
     for isa in Isa::ALL {
         for format in Format::ALL {
+            rounding(isa, format, &words);
             for shape in many.into_iter().chain(one) {
                 case(isa, format, shape, &words);
             }

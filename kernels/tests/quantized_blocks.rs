@@ -4,7 +4,7 @@ mod common;
 #[path = "data/gguf.rs"]
 mod gguf;
 
-use common::{bits, config, random};
+use common::{bits, config, cpus, random};
 use half::f16;
 use proptest::prelude::*;
 use seekvl_kernels::Cpu;
@@ -81,6 +81,72 @@ fn rows_are_their_blocks() {
     }
     assert_eq!(BlockKind::Packed(Format::Q4K).row_bytes(128), None);
     assert_eq!(BlockKind::Packed(Format::Q8_0).row_bytes(usize::MAX - 31), None);
+}
+
+/// Weights that the search has every kind of trouble with, in runs of 32: no minimum that the format has, nothing to fit,
+/// magnitudes at the ends of the range, weights on a grid, weights far off.
+fn troublesome(len: usize) -> Vec<f32> {
+    let weight = |(i, x): (usize, f32)| match i / 32 % 13 {
+        0 => 0.0,
+        1 => 0.25,
+        2 => x.abs(),
+        3 => -x.abs(),
+        4 => x + 10.0,
+        5 => x - 10.0,
+        6 => 1e-20 * x,
+        7 => 1e-32 * x,
+        8 => 10.0 + 1e-6 * x,
+        9 => (3.0 * x).round(),
+        10 if i % 32 == 0 => 50.0 * x,
+        _ => x,
+    };
+    let mut x: Vec<f32> = random(11, len).into_iter().enumerate().map(weight).collect();
+    // In blocks of their own, since all of such a block is lost.
+    x[256..512].iter_mut().for_each(|x| *x *= 1e30);
+    x[700] = f32::NAN;
+    x
+}
+
+/// The bytes are the same on every processor, in a row or alone, and if a row's blocks are no whole pairs.
+#[test]
+fn bytes_are_the_same_everywhere() {
+    fn alone<B: Quantize>(x: &[f32]) -> Vec<u8> {
+        let mut bytes = vec![0; x.len() / B::VALUES * B::BYTES];
+        for (x, bytes) in x.chunks(B::VALUES).zip(bytes.chunks_mut(B::BYTES)) {
+            B::quantize(x).write(bytes);
+        }
+        bytes
+    }
+    let (rows, cols) = (if cfg!(miri) { 1 } else { 18 }, 5 * 256);
+    let x = troublesome(rows * cols);
+    let fill = |row: usize, values: &mut [f32]| values.copy_from_slice(&x[row * cols..][..cols]);
+    let all = [
+        (BlockKind::Packed(Format::Q8_0), alone::<Q8_0>(&x)),
+        (BlockKind::Packed(Format::Q4_0), alone::<Q4_0>(&x)),
+        (BlockKind::Q5_0, alone::<Q5_0>(&x)),
+        (BlockKind::Q5_1, alone::<Q5_1>(&x)),
+        (BlockKind::Packed(Format::Q4K), alone::<Q4K>(&x)),
+        (BlockKind::Packed(Format::Q5K), alone::<Q5K>(&x)),
+        (BlockKind::Packed(Format::Q6K), alone::<Q6K>(&x)),
+    ];
+    for (kind, expected) in all {
+        for cpu in cpus() {
+            let mut bytes = vec![0; expected.len()];
+            quantize_rows(cpu, kind, cols, fill, &mut bytes);
+            assert!(bytes == expected, "{kind:?} on {cpu:?}");
+            let BlockKind::Packed(format) = kind else { continue };
+            let packed = Quantized::quantize(cpu, format, rows, cols, fill);
+            let (mut values, mut numbers) = (vec![f32::NAN; cols], vec![f32::NAN; cols]);
+            for (row, bytes) in bytes.chunks(expected.len() / rows).enumerate() {
+                packed.dequantize_row(row, &mut values);
+                kind.dequantize(bytes, &mut numbers);
+                assert!(
+                    values.iter().zip(&numbers).all(|(a, b)| a == b || a.is_nan() && b.is_nan()),
+                    "{kind:?} on {cpu:?}"
+                );
+            }
+        }
+    }
 }
 
 /// Weight `i` of a block by the format's definition, with shifts of the whole block as one number.
@@ -201,6 +267,18 @@ fn rounding_is_good() {
     ];
     for (name, error, bound) in all {
         assert!(error <= bound, "{name}: {error}, not {bound}");
+    }
+}
+
+/// The errors that a search through all steps leaves, from the program when it fitted one run after the other: with a step
+/// less, or a tie broken the wrong way, they grow.
+#[test]
+#[cfg_attr(miri, ignore = "slow")]
+fn search_is_thorough() {
+    let x: Vec<f32> = random(5, 1 << 16).into_iter().map(|x| 0.02 * x).collect();
+    let errors = [rounded::<Q4K>(&x).1, rounded::<Q5K>(&x).1, rounded::<Q6K>(&x).1];
+    for (error, bound) in errors.into_iter().zip([0.070_423, 0.035_343, 0.017_069]) {
+        assert!(error <= bound, "{errors:?}");
     }
 }
 

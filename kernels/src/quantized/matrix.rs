@@ -9,7 +9,9 @@ use crate::parallel::{Shared, for_each, with_scratch};
 use crate::{Cpu, Epilogue};
 use std::array::from_fn;
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 /// A format of quantised weights; [`super::blocks`] has their definitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -133,8 +135,18 @@ impl Quantized {
 
     fn zeros(format: Format, rows: usize, cols: usize) -> Self {
         let panel = format.panel(cols);
-        let lines = (rows.div_ceil(PANEL) * panel).div_ceil(size_of::<Line>());
-        Self { format, rows, cols, panel, lines: vec![Line([0.0; 16]); lines] }
+        let len = (rows.div_ceil(PANEL) * panel).div_ceil(size_of::<Line>());
+        // On several threads, since the system takes time to give the pages.
+        let mut lines = Vec::with_capacity(len);
+        let parts: Vec<_> = lines.spare_capacity_mut()[..len].chunks_mut(16 << 10).map(Mutex::new).collect();
+        for_each(parts.len(), rows * cols, |part| {
+            let mut part = parts[part].lock().unwrap_or_else(PoisonError::into_inner);
+            part.fill(MaybeUninit::new(Line([0.0; 16])));
+        });
+        drop(parts);
+        // SAFETY: every part was just filled.
+        unsafe { lines.set_len(len) };
+        Self { format, rows, cols, panel, lines }
     }
 
     /// The format.
