@@ -87,7 +87,8 @@ def encode_question(question: Question, tokenizer: NanoTokenizer) -> Asked:
 class Batch:
     """The tensors of a step: T tokens in a row, N views of P patches, Q questions.
 
-    `pixels` uint8 [N, side, side, 3]; `characters` [N, P, 2], `kinds`, `colours` [N, P], `edges` [N, P, 4];
+    `pixels` uint8 [N, side, side, 3]; `characters` [N, P, 2], `kinds`, `colours`, `middles` [N, P],
+    `boxes` [N, P, 5];
     `ids`, `slots` (rows of `Nano.visual_tokens`, -1 elsewhere), `positions`, `targets` (what follows in an answer, else
     `IGNORED`), `weights`, `question` (its number, -1 before the questions) [T]; `tasks` Q names.
     """
@@ -96,7 +97,8 @@ class Batch:
     characters: Tensor
     kinds: Tensor
     colours: Tensor
-    edges: Tensor
+    boxes: Tensor
+    middles: Tensor
     ids: Tensor
     slots: Tensor
     positions: Tensor
@@ -159,7 +161,8 @@ def collate(samples: list[Encoded], tokenizer: NanoTokenizer, config: NanoConfig
         characters=joined("characters"),
         kinds=joined("kinds"),
         colours=joined("colours"),
-        edges=joined("edges"),
+        boxes=joined("boxes"),
+        middles=joined("middles"),
         ids=torch.tensor(ids),
         slots=torch.tensor(slots),
         positions=torch.tensor(positions),

@@ -11,37 +11,104 @@ from PIL import Image
 
 from . import grounding, words
 from .fonts import pick_plain
+from .geometry import OPPOSITE
 from .page import Page, joined
-from .sample import COLOURS, Question, Sample, Split
-from .scene_questions import COLOUR, KIND, PRESENT
-from .scene_view import View
-from .stage import SCENE_KINDS, Actor, staged
+from .sample import COLOURS, Question, Sample, Split, Thing, markup
+from .scene_questions import COLOUR, COUNT, KIND, LARGER, LARGEST, PRESENT, RELATION, WHERE
+from .scene_view import View, full_name
+from .stage import SCENE_KINDS, Actor, Size, staged
 from .text import EXTRACT
 from .tiling import TILE
 from .wording import article, plural
 
-PHRASINGS = 3
+PHRASINGS = 2
 """How many of each question's phrasings there are here."""
 
 
 def easy_scene(rng: random.Random, split: Split) -> Sample:
-    """Two to five things of as many kinds and colours; each is asked for by kind, by colour and by its place."""
-    count = rng.randint(2, 5)
+    """One to five things of as many kinds and colours; all that can be asked about them."""
+    count = rng.randint(1, 5)
     pairs = zip(rng.sample(SCENE_KINDS, count), rng.sample(COLOURS, count), strict=True)
-    size = (rng.randint(TILE * 5 // 6, TILE), rng.randint(TILE * 5 // 6, TILE))
-    stage = staged([Actor(kind, colour) for kind, colour in pairs], size, rng)
-    picture = stage.picture(rng)
+    return lesson([Actor(kind, colour) for kind, colour in pairs], rng)
+
+
+def easy_count(rng: random.Random, split: Split) -> Sample:
+    """One to seven things of one to three kinds and as many colours."""
+    kinds, colours = rng.sample(SCENE_KINDS, rng.randint(1, 3)), rng.sample(COLOURS, rng.randint(1, 3))
+    return lesson([Actor(rng.choice(kinds), rng.choice(colours)) for _ in range(rng.randint(1, 7))], rng)
+
+
+def lesson(actors: list[Actor], rng: random.Random) -> Sample:
+    """A scene of at most one tile."""
+    size = (rng.randint(TILE * 2 // 3, TILE), rng.randint(TILE * 2 // 3, TILE))
+    picture = staged(actors, size, rng).picture(rng)
     view = View(picture.things, size)
-    questions = []
-    for thing in view.things:
+    if not view.things:
+        return Sample([picture], [])
+    nameable = view.nameable
+    named = rng.sample(nameable, min(5, len(nameable)))
+    questions = [box(thing, view, rng) for thing in named]
+    for thing in named[:1]:
         by_kind = rng.choice(COLOUR[:PHRASINGS]).format(name=thing.kind)
         by_colour = rng.choice(KIND[:PHRASINGS]).format(colour=thing.colour, thing="thing")
-        questions.append(Question("scene/colour", by_kind, thing.colour))
-        questions.append(Question("scene/kind", by_colour, thing.kind))
-        questions.append(present(thing.kind, "yes", rng))
-        questions.append(present(rng.choice(view.absent), "no", rng))
-    boxes = [grounding.thing(view, rng) for _ in range(2)] if view.things else []
-    return Sample([picture], [*questions, *(question for question in boxes if question is not None)])
+        if view.counts[thing.kind] == 1:
+            questions.append(Question("scene/colour", by_kind, thing.colour))
+        if view.counts[f"{thing.colour} thing"] == 1:
+            questions.append(Question("scene/kind", by_colour, thing.kind))
+    questions.append(present(rng.choice(list(view.counts)), "yes", rng))
+    questions.append(present(rng.choice(view.absent), "no", rng))
+    questions += counts(view, rng)
+    questions += [relation(view, rng) for _ in range(6) if view.relations]
+    questions += [larger(view, rng) for _ in range(3) if view.comparisons]
+    questions += extremes(view, rng)
+    return Sample([picture], questions)
+
+
+def box(thing: Thing, view: View, rng: random.Random) -> Question:
+    """Where a thing is, asked as the program does."""
+    label = grounding.labelled(view.some_name(thing, rng), rng)
+    return Question("ground/thing", grounding.PROGRAM.format(label=label), markup(label, [thing.box], view.size))
+
+
+def counts(view: View, rng: random.Random) -> list[Question]:
+    """How many there are in all, and of some names: one that is seldom and one that is common, where there is."""
+    ordered = sorted(view.counts, key=lambda name: (view.counts[name], rng.random()))
+    asked = [("thing", len(view.things)), *((name, view.counts[name]) for name in {ordered[0], *ordered[-2:]})]
+    if rng.random() < 0.3:
+        asked.append((rng.choice(view.absent), 0))
+    texts = [rng.choice(COUNT[:PHRASINGS]).format(names=plural(name)) for name, _ in asked]
+    return [Question("scene/count", text, str(number)) for text, (_, number) in zip(texts, asked, strict=True)]
+
+
+def relation(view: View, rng: random.Random) -> Question:
+    """Whether a thing lies in a direction from another."""
+    one, direction, other = rng.choice(view.relations)
+    true = rng.random() < 0.5
+    where = WHERE[direction if true else OPPOSITE[direction]][0]
+    one_name, other_name = view.some_name(one, rng), view.some_name(other, rng)
+    text = rng.choice(RELATION[:PHRASINGS]).format(one=one_name, where=where, other=other_name)
+    return Question("scene/relation", text, "yes" if true else "no")
+
+
+def larger(view: View, rng: random.Random) -> Question:
+    """Which of two things is the larger or the smaller one."""
+    upwards = rng.random() < 0.5
+    called = [view.some_name(thing, rng) for thing in rng.choice(view.comparisons)]
+    answer = called[0] if upwards else called[1]
+    rng.shuffle(called)
+    size = "larger" if upwards else "smaller"
+    text = rng.choice(LARGER[:PHRASINGS]).format(size=size, one=called[0], other=called[1])
+    return Question("scene/size", text, f"the {answer}")
+
+
+def extremes(view: View, rng: random.Random) -> list[Question]:
+    """Which thing is the largest, and which the smallest."""
+    found = []
+    for size, thing in (("largest", view.extreme(True)), ("smallest", view.extreme(False))):
+        if thing is not None and view.counts[full_name(thing)] == 1:
+            text = rng.choice(LARGEST[:PHRASINGS]).format(size=size, thing="thing")
+            found.append(Question("scene/size", text, f"the {full_name(thing)}"))
+    return found
 
 
 def present(name: str, answer: str, rng: random.Random) -> Question:
@@ -51,21 +118,21 @@ def present(name: str, answer: str, rng: random.Random) -> Question:
 
 
 def easy_text(rng: random.Random, split: Split) -> Sample:
-    """One to five short lines in one plain face, dark on white, to be read."""
+    """One to three short lines of large letters in one plain face, dark on white, to be read."""
     face, ink = pick_plain(rng, split), (rng.randrange(40),) * 3
-    font = face.for_advance(rng.uniform(8.5, 13))
-    page = Page(Image.new("RGB", (TILE, rng.randint(TILE // 2, TILE)), (255, 255, 255)))
+    font = face.for_advance(rng.triangular(12, 30, 18))
+    size: Size = (TILE, rng.randint(TILE // 2, TILE))
+    page = Page(Image.new("RGB", size, (255, 255, 255)))
     pitch = max(font.height * rng.uniform(1.05, 1.5), 14.0)
-    left, top = rng.uniform(2, 20), rng.uniform(0, 6)
+    left, top = rng.uniform(2, 30), rng.uniform(0, size[1] - font.height)
     runs = []
-    for _ in range(rng.choice((1, 1, 1, 2, 3, 5))):
-        if top + font.height > page.size[1]:
+    for _ in range(rng.choice((1, 1, 1, 2, 3))):
+        if top + font.height > size[1]:
             break
         text = words.snippet(rng, split, 14)
-        while font.length(text) > page.size[0] - left - 2:
+        while font.length(text) > size[0] - left - 2:
             text = text[:-1]
         if text.strip():
             runs.append(page.write(round(left), round(top + font.ascent), text.strip(), font, ink))
         top += pitch
-    picture = page.picture()
-    return Sample([picture], [Question("read/paragraph", EXTRACT, joined(runs))] if runs else [])
+    return Sample([page.picture()], [Question("read/paragraph", EXTRACT, joined(runs))] if runs else [])

@@ -269,6 +269,10 @@ def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Para
     return matrices, others
 
 
+LONG = ("read/", "ground/")
+"""Tasks whose answers are many tokens: of these the share of right ones is told, too."""
+
+
 class Log:
     """Means over the steps since the last line, and the share of wholly right answers of each task."""
 
@@ -288,6 +292,9 @@ class Log:
         wrong = set(answers.question[~answers.right].tolist())
         for question, task in enumerate(tasks):
             self.sums[task].append(float(question not in wrong))
+        for question, right in zip(answers.question.tolist(), answers.right.tolist(), strict=True):
+            if tasks[question].startswith(LONG):
+                self.sums[f"{tasks[question]} tokens"].append(float(right))
 
     def write(self, head: dict[str, float]) -> None:
         """Writes a line."""
