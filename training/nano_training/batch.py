@@ -20,11 +20,12 @@ from .tokenizer import ASSISTANT, USER, NanoTokenizer
 
 @dataclass(frozen=True)
 class Asked:
-    """A question in tokens: what is asked, and the answer with its end."""
+    """A question in tokens: what is asked, the answer with its end, and how much each token of the answer counts."""
 
     task: str
     prompt: list[int]
     answer: list[int]
+    weights: list[float]
 
     @property
     def length(self) -> int:
@@ -75,12 +76,29 @@ SPELLED = ("read/", "document/", "chart/")
 the tokenizer has. The text is the same."""
 
 
+DIGITS = (4.0, 1.6, 0.6)
+"""How much the digits of a coordinate count, beside other tokens: the first says most of where a box is, the last
+hardly anything."""
+
+
 def encode_question(question: Question, tokenizer: NanoTokenizer) -> Asked:
     """The ids after the pictures, as the chat template has them, and those of the answer with its end."""
     prompt = tokenizer.encode(f"\n{question.text.strip()}\n\n{ASSISTANT}:")
     answer = question.answer.strip()
     parts = list(answer) if question.task.startswith(SPELLED) else [answer]
-    return Asked(question.task, prompt, [*(token for part in parts for token in tokenizer.encode(part)), tokenizer.eos])
+    ids = [*(token for part in parts for token in tokenizer.encode(part)), tokenizer.eos]
+    return Asked(question.task, prompt, ids, weights_of(ids, tokenizer))
+
+
+def weights_of(answer: list[int], tokenizer: NanoTokenizer) -> list[float]:
+    """How much each token counts: in long answers less, and in boxes by its place in a coordinate."""
+    weights, place, inside = [], 0, False
+    for token in answer:
+        inside = token == tokenizer.box or (inside and token != tokenizer.box_end)
+        digit = inside and token in tokenizer.digits
+        weights.append(DIGITS[min(place, 2)] if digit else 1.0)
+        place = place + 1 if digit else 0
+    return [weight * len(answer) ** -0.5 for weight in weights]
 
 
 @dataclass
@@ -148,7 +166,7 @@ def collate(samples: list[Encoded], tokenizer: NanoTokenizer, config: NanoConfig
             slots += [-1] * asked.length
             positions += range(before, before + asked.length)
             targets += [IGNORED] * unseen + asked.answer
-            weights += [0.0] * unseen + [len(asked.answer) ** -0.5] * len(asked.answer)
+            weights += [0.0] * unseen + asked.weights
             question += [len(tasks)] * asked.length
             tasks.append(asked.task)
     lengths = [(owner, asked.length) for owner, sample in enumerate(samples) for asked in sample.questions]

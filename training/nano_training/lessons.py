@@ -11,9 +11,9 @@ from PIL import Image
 
 from . import grounding, words
 from .fonts import pick_plain
-from .geometry import OPPOSITE
+from .geometry import OPPOSITE, centre
 from .page import Page, joined
-from .sample import COLOURS, Question, Sample, Split, Thing, markup
+from .sample import COLOURS, Picture, Question, Sample, Split, Thing, markup
 from .scene_questions import COLOUR, COUNT, KIND, LARGER, LARGEST, PRESENT, RELATION, WHERE
 from .scene_view import View, full_name
 from .stage import SCENE_KINDS, Actor, Size, staged
@@ -27,9 +27,7 @@ PHRASINGS = 2
 
 def easy_scene(rng: random.Random, split: Split) -> Sample:
     """One to five things of as many kinds and colours; all that can be asked about them."""
-    count = rng.randint(1, 5)
-    pairs = zip(rng.sample(SCENE_KINDS, count), rng.sample(COLOURS, count), strict=True)
-    return lesson([Actor(kind, colour) for kind, colour in pairs], rng)
+    return lesson(different(rng), rng)
 
 
 def easy_count(rng: random.Random, split: Split) -> Sample:
@@ -38,26 +36,84 @@ def easy_count(rng: random.Random, split: Split) -> Sample:
     return lesson([Actor(rng.choice(kinds), rng.choice(colours)) for _ in range(rng.randint(1, 7))], rng)
 
 
-def lesson(actors: list[Actor], rng: random.Random) -> Sample:
+SIDES = (("left", "right"), ("top", "bottom"))
+LARGE = ("small", "large")
+EITHER = ("{one} or {other}, the {name}?", "Is the {name} {one} or {other}?", "The {name}: {one} or {other}?")
+"""The thing is named at the end, in the middle and at the beginning: a decoder that only met it at one place looks for
+it there."""
+
+DOUBTFUL = (0.44, 0.56)
+"""Where a thing's middle is on neither side, as shares of the picture."""
+NEITHER = (0.27, 0.35)
+"""Longer sides of what is neither large nor small, in tiles."""
+
+
+def easy_place(rng: random.Random, split: Split) -> Sample:
+    """One to five things of as many kinds and colours: where each is and whether it is large, one at a time.
+
+    Relations and comparisons need two of these at once, and are not learnt before them.
+    """
+    picture, view = shown(different(rng), rng)
+    questions = [box(thing, view, rng) for thing in view.nameable[:2]]
+    for thing in view.nameable:
+        shares = (part / side for part, side in zip(centre(thing.box), view.size, strict=True))
+        for sides, share in zip(SIDES, shares, strict=True):
+            questions += either(sides, share, DOUBTFUL, view.some_name(thing, rng), rng)
+        longer = max(thing.box.right - thing.box.left, thing.box.bottom - thing.box.top)
+        questions += either(LARGE, longer / max(view.size), NEITHER, view.some_name(thing, rng), rng)
+    return Sample([picture], questions + looked_up(view, rng))
+
+
+def either(
+    answers: tuple[str, str], value: float, doubtful: tuple[float, float], name: str, rng: random.Random
+) -> list[Question]:
+    """Which of two a thing is by a value of it; nothing if that is doubtful."""
+    low, high = doubtful
+    if low <= value <= high:
+        return []
+    one, other = answers if rng.random() < 0.5 else answers[::-1]
+    text = rng.choice(EITHER).format(one=one, other=other, name=name)
+    return [Question("lesson/place", text, answers[0] if value < low else answers[1])]
+
+
+def different(rng: random.Random) -> list[Actor]:
+    """One to five things of as many kinds and colours."""
+    count = rng.randint(1, 5)
+    pairs = zip(rng.sample(SCENE_KINDS, count), rng.sample(COLOURS, count), strict=True)
+    return [Actor(kind, colour) for kind, colour in pairs]
+
+
+def shown(actors: list[Actor], rng: random.Random) -> tuple[Picture, View]:
     """A scene of at most one tile."""
     size = (rng.randint(TILE * 2 // 3, TILE), rng.randint(TILE * 2 // 3, TILE))
     picture = staged(actors, size, rng).picture(rng)
-    view = View(picture.things, size)
-    if not view.things:
-        return Sample([picture], [])
-    nameable = view.nameable
-    named = rng.sample(nameable, min(5, len(nameable)))
-    questions = [box(thing, view, rng) for thing in named]
-    for thing in named[:1]:
+    return picture, View(picture.things, size)
+
+
+def looked_up(view: View, rng: random.Random) -> list[Question]:
+    """The colour of a thing, the kind of a thing of a colour, and what is there and what is not."""
+    questions = []
+    for thing in rng.sample(view.nameable, min(1, len(view.nameable))):
         by_kind = rng.choice(COLOUR[:PHRASINGS]).format(name=thing.kind)
         by_colour = rng.choice(KIND[:PHRASINGS]).format(colour=thing.colour, thing="thing")
         if view.counts[thing.kind] == 1:
             questions.append(Question("scene/colour", by_kind, thing.colour))
         if view.counts[f"{thing.colour} thing"] == 1:
             questions.append(Question("scene/kind", by_colour, thing.kind))
-    questions.append(present(rng.choice(list(view.counts)), "yes", rng))
-    questions.append(present(rng.choice(view.absent), "no", rng))
-    questions += counts(view, rng)
+    if view.things:
+        questions.append(present(rng.choice(list(view.counts)), "yes", rng))
+        questions.append(present(rng.choice(view.absent), "no", rng))
+    return questions
+
+
+def lesson(actors: list[Actor], rng: random.Random) -> Sample:
+    """All that can be asked about these."""
+    picture, view = shown(actors, rng)
+    nameable = view.nameable
+    questions = [box(thing, view, rng) for thing in rng.sample(nameable, min(4, len(nameable)))]
+    questions += looked_up(view, rng)
+    if view.things:
+        questions += counts(view, rng)
     questions += [relation(view, rng) for _ in range(6) if view.relations]
     questions += [larger(view, rng) for _ in range(3) if view.comparisons]
     questions += extremes(view, rng)
