@@ -42,6 +42,10 @@ EITHER = ("{one} or {other}, the {name}?", "Is the {name} {one} or {other}?", "T
 """The thing is named at the end, in the middle and at the beginning: a decoder that only met it at one place looks for
 it there."""
 
+WHICH = (
+    "Which is {where} the other, the {one} or the {other}?",
+    "The {one} or the {other}: which is {where} the other?",
+)
 DOUBTFUL = (0.44, 0.56)
 """Where a thing's middle is on neither side, as shares of the picture."""
 NEITHER = (0.27, 0.35)
@@ -54,7 +58,7 @@ def easy_place(rng: random.Random, split: Split) -> Sample:
     Relations and comparisons need two of these at once, and are not learnt before them.
     """
     picture, view = shown(different(rng), rng)
-    questions = [box(thing, view, rng) for thing in view.nameable[:2]]
+    questions = [box(thing, view, rng) for thing in view.nameable[:4]]
     for thing in view.nameable:
         shares = (part / side for part, side in zip(centre(thing.box), view.size, strict=True))
         for sides, share in zip(SIDES, shares, strict=True):
@@ -71,9 +75,11 @@ def either(
     low, high = doubtful
     if low <= value <= high:
         return []
+    true = answers[0] if value < low else answers[1]
     one, other = answers if rng.random() < 0.5 else answers[::-1]
-    text = rng.choice(EITHER).format(one=one, other=other, name=name)
-    return [Question("lesson/place", text, answers[0] if value < low else answers[1])]
+    if rng.random() < 0.35:
+        return [Question("lesson/place", f"Is the {name} {one}?", "yes" if one == true else "no")]
+    return [Question("lesson/place", rng.choice(EITHER).format(one=one, other=other, name=name), true)]
 
 
 def different(rng: random.Random) -> list[Actor]:
@@ -114,7 +120,7 @@ def lesson(actors: list[Actor], rng: random.Random) -> Sample:
     questions += looked_up(view, rng)
     if view.things:
         questions += counts(view, rng)
-    questions += [relation(view, rng) for _ in range(6) if view.relations]
+    questions += [ask(view, rng) for ask in (relation, relation, relation, which, which, which) if view.relations]
     questions += [larger(view, rng) for _ in range(3) if view.comparisons]
     questions += extremes(view, rng)
     return Sample([picture], questions)
@@ -144,6 +150,19 @@ def relation(view: View, rng: random.Random) -> Question:
     one_name, other_name = view.some_name(one, rng), view.some_name(other, rng)
     text = rng.choice(RELATION[:PHRASINGS]).format(one=one_name, where=where, other=other_name)
     return Question("scene/relation", text, "yes" if true else "no")
+
+
+def which(view: View, rng: random.Random) -> Question:
+    """Which of two things lies in a direction from the other: more can be learnt from such an answer than from yes or
+    no, of which half are right by chance."""
+    one, direction, other = rng.choice(view.relations)
+    true = rng.random() < 0.5
+    where = WHERE[direction if true else OPPOSITE[direction]][0]
+    called = [view.some_name(thing, rng) for thing in (one, other)]
+    answer = called[0] if true else called[1]
+    rng.shuffle(called)
+    text = rng.choice(WHICH).format(where=where, one=called[0], other=called[1])
+    return Question("lesson/which", text, f"the {answer}")
 
 
 def larger(view: View, rng: random.Random) -> Question:
