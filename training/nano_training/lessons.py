@@ -58,7 +58,7 @@ def easy_place(rng: random.Random, split: Split) -> Sample:
     Relations and comparisons need two of these at once, and are not learnt before them.
     """
     picture, view = shown(different(rng), rng)
-    questions = [box(thing, view, rng) for thing in view.nameable[:4]]
+    questions = [box(thing, view, rng) for thing in view.nameable[:3]]
     for thing in view.nameable:
         shares = (part / side for part, side in zip(centre(thing.box), view.size, strict=True))
         for sides, share in zip(SIDES, shares, strict=True):
@@ -77,7 +77,7 @@ def either(
         return []
     true = answers[0] if value < low else answers[1]
     one, other = answers if rng.random() < 0.5 else answers[::-1]
-    if rng.random() < 0.35:
+    if rng.random() < 0.4:
         return [Question("lesson/place", f"Is the {name} {one}?", "yes" if one == true else "no")]
     return [Question("lesson/place", rng.choice(EITHER).format(one=one, other=other, name=name), true)]
 
@@ -120,7 +120,7 @@ def lesson(actors: list[Actor], rng: random.Random) -> Sample:
     questions += looked_up(view, rng)
     if view.things:
         questions += counts(view, rng)
-    questions += [ask(view, rng) for ask in (relation, relation, relation, which, which, which) if view.relations]
+    questions += [ask(view, rng) for ask in (*[relation] * 4, *[which] * 3) if view.relations]
     questions += [larger(view, rng) for _ in range(3) if view.comparisons]
     questions += extremes(view, rng)
     return Sample([picture], questions)
