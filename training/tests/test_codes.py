@@ -78,11 +78,3 @@ def test_a_doubtful_tower_is_mostly_right() -> None:
     told = made.kinds >= 0
     right = (kinds == made.kinds)[told].float().mean()
     assert 0.85 < right < 1
-
-
-def test_lessons_are_short() -> None:
-    for name in ("easy_scene", "easy_count", "easy_text"):
-        for seed in range(20):
-            made = sample(seed, "train", Mixture({name: 1.0}))
-            assert max(made.pictures[0].image.size) <= CONFIG.vision.image_size
-            assert all(question.answer for question in made.questions)
