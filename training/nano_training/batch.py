@@ -20,11 +20,12 @@ from .tokenizer import ASSISTANT, USER, NanoTokenizer
 
 @dataclass(frozen=True)
 class Asked:
-    """A question in tokens: what is asked, and the answer with its end."""
+    """A question in tokens: what is asked, the answer with its end, and how much each token of the answer counts."""
 
     task: str
     prompt: list[int]
     answer: list[int]
+    weights: list[float]
 
     @property
     def length(self) -> int:
@@ -75,19 +76,37 @@ SPELLED = ("read/", "document/", "chart/")
 the tokenizer has. The text is the same."""
 
 
+DIGITS = (4.0, 1.6, 0.6)
+"""How much the digits of a coordinate count, beside other tokens: the first says most of where a box is, the last
+hardly anything."""
+
+
 def encode_question(question: Question, tokenizer: NanoTokenizer) -> Asked:
     """The ids after the pictures, as the chat template has them, and those of the answer with its end."""
     prompt = tokenizer.encode(f"\n{question.text.strip()}\n\n{ASSISTANT}:")
     answer = question.answer.strip()
     parts = list(answer) if question.task.startswith(SPELLED) else [answer]
-    return Asked(question.task, prompt, [*(token for part in parts for token in tokenizer.encode(part)), tokenizer.eos])
+    ids = [*(token for part in parts for token in tokenizer.encode(part)), tokenizer.eos]
+    return Asked(question.task, prompt, ids, weights_of(ids, tokenizer))
+
+
+def weights_of(answer: list[int], tokenizer: NanoTokenizer) -> list[float]:
+    """How much each token counts: in long answers less, and in boxes by its place in a coordinate."""
+    weights, place, inside = [], 0, False
+    for token in answer:
+        inside = token == tokenizer.box or (inside and token != tokenizer.box_end)
+        digit = inside and token in tokenizer.digits
+        weights.append(DIGITS[min(place, 2)] if digit else 1.0)
+        place = place + 1 if digit else 0
+    return [weight * len(answer) ** -0.5 for weight in weights]
 
 
 @dataclass
 class Batch:
     """The tensors of a step: T tokens in a row, N views of P patches, Q questions.
 
-    `pixels` uint8 [N, side, side, 3]; `characters` [N, P, 2], `kinds`, `colours` [N, P], `edges` [N, P, 4];
+    `pixels` uint8 [N, side, side, 3]; `characters` [N, P, 2], `kinds`, `colours`, `middles` [N, P],
+    `boxes` [N, P, 5];
     `ids`, `slots` (rows of `Nano.visual_tokens`, -1 elsewhere), `positions`, `targets` (what follows in an answer, else
     `IGNORED`), `weights`, `question` (its number, -1 before the questions) [T]; `tasks` Q names.
     """
@@ -96,7 +115,8 @@ class Batch:
     characters: Tensor
     kinds: Tensor
     colours: Tensor
-    edges: Tensor
+    boxes: Tensor
+    middles: Tensor
     ids: Tensor
     slots: Tensor
     positions: Tensor
@@ -146,7 +166,7 @@ def collate(samples: list[Encoded], tokenizer: NanoTokenizer, config: NanoConfig
             slots += [-1] * asked.length
             positions += range(before, before + asked.length)
             targets += [IGNORED] * unseen + asked.answer
-            weights += [0.0] * unseen + [len(asked.answer) ** -0.5] * len(asked.answer)
+            weights += [0.0] * unseen + asked.weights
             question += [len(tasks)] * asked.length
             tasks.append(asked.task)
     lengths = [(owner, asked.length) for owner, sample in enumerate(samples) for asked in sample.questions]
@@ -159,7 +179,8 @@ def collate(samples: list[Encoded], tokenizer: NanoTokenizer, config: NanoConfig
         characters=joined("characters"),
         kinds=joined("kinds"),
         colours=joined("colours"),
-        edges=joined("edges"),
+        boxes=joined("boxes"),
+        middles=joined("middles"),
         ids=torch.tensor(ids),
         slots=torch.tensor(slots),
         positions=torch.tensor(positions),

@@ -20,38 +20,43 @@ CHARACTER = 52
 """Values for the character in each half of a patch."""
 
 STRENGTH = 4.0
-"""Length of a code of a character, kind or colour."""
+"""Length of a code of a character, kind or colour, and of the mark of a thing's middle."""
 
 SHARPNESS = 2.0
 """Of the softmax that compares features with codes."""
 
-WAVES = (1, 3)
-"""Periods in a tile of the waves that tell where an edge is, beside the plain coordinate."""
+TENTHS = 10
+"""Values that tell an edge, one for each tenth of the side: the first digit of a coordinate is the largest of them."""
 
-OUTSIDE = 0.06
-"""How far beyond the tile an edge is told, in tiles; the tower cannot see farther."""
+SPREAD = 0.07
+"""Deviation of the bell by which they fall off."""
+
+SIZE = (0.1, 0.7)
+"""Longer sides of things, in tiles, that are told as 1 and 6."""
 
 
 class CodeBook(nn.Module):
-    """The codes. Order: left character, right character, kind, colour, edges of the thing, place of the patch."""
+    """The codes. Order: left character, right character, kind, colour, box of the thing, its middle, place of a patch.
+
+    A box is told by the bells of its four edges, its middle's coordinates and its size.
+    """
 
     characters: Tensor
     place: Tensor
-    centres: Tensor
+    tenths: Tensor
 
     def __init__(self, config: NanoConfig) -> None:
         super().__init__()
         self.width = config.vision.width
-        self.sizes = (CHARACTER, CHARACTER, NO_KIND + 1, NO_COLOUR + 1, 4 * (1 + 2 * len(WAVES)), 12)
+        self.sizes = (CHARACTER, CHARACTER, NO_KIND + 1, NO_COLOUR + 1, 4 * TENTHS + 3, 1, 4)
         self.used = sum(self.sizes)
         assert self.used <= self.width
         self.register_buffer("characters", spread(CHARACTERS + 1, CHARACTER), persistent=False)
-        along = (torch.arange(config.vision.grid) + 0.5) / config.vision.grid
+        along = (torch.arange(config.vision.grid) + 0.5) / config.vision.grid * math.pi
         rows, columns = torch.meshgrid(along, along, indexing="ij")
-        centres = torch.stack((columns.flatten(), rows.flatten()), -1)
-        waves = centres[..., None] * torch.tensor([0.5, 1.0, 2.0]) * math.tau
-        self.register_buffer("centres", centres, persistent=False)
-        self.register_buffer("place", 1.2 * torch.stack((waves.sin(), waves.cos()), -1).flatten(1), persistent=False)
+        waves = (columns.sin(), columns.cos(), rows.sin(), rows.cos())
+        self.register_buffer("place", 1.2 * torch.stack(waves, -1).flatten(0, 1), persistent=False)
+        self.register_buffer("tenths", (torch.arange(TENTHS) + 0.5) / TENTHS, persistent=False)
 
     def logits(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Of features [N, P, width]: characters [N, P, 2, CHARACTERS + 1], kinds and colours [N, P, ..]."""
@@ -63,39 +68,42 @@ class CodeBook(nn.Module):
         """The parts of features in float32, in order."""
         return features[..., : self.used].float().split(self.sizes, -1)
 
-    def edges(self, batch: Batch) -> Tensor:
-        """Where the edges of each patch's thing are [N, P, 4]: left, top, right, bottom in tiles, NaN without one."""
-        towards = torch.tensor([-1.0, -1.0, 1.0, 1.0], device=batch.edges.device)
-        return (self.centres.repeat(1, 2) + towards * batch.edges).clamp(-OUTSIDE, 1 + OUTSIDE)
+    def written(self, boxes: Tensor) -> Tensor:
+        """The part of the code that tells boxes [.., 5]."""
+        edges, size = boxes[..., :4].clamp(0, 1), boxes[..., 4:]
+        bells = STRENGTH * torch.exp(-0.5 * ((edges[..., None] - self.tenths) / SPREAD).square())
+        middles = 3 * (boxes[..., :2] + boxes[..., 2:4] - 1).clamp(-1, 1)
+        low, high = map(math.log, SIZE)
+        sizes = 1 + 5 * (size.clamp(0.7 * SIZE[0], 1.5 * SIZE[1]).log() - low) / (high - low)
+        return torch.cat((bells.flatten(-2), middles, sizes), -1)
 
-    def written(self, edges: Tensor) -> Tensor:
-        """The part of the code that tells edges [.., 4]."""
-        angles = edges[..., None] * torch.tensor(WAVES, device=edges.device) * math.tau
-        parts = torch.cat((4 * edges[..., None] - 2, 1.5 * angles.sin(), 1.5 * angles.cos()), -1)
-        return parts.flatten(-2)
+    def edges(self, features: Tensor) -> Tensor:
+        """What features say of the four edges, [N, P, 4]: about where the middle of each bell is."""
+        bells = self.split(features)[4][..., : 4 * TENTHS].unflatten(-1, (4, TENTHS)).clamp(min=0)
+        return bells.square() @ self.tenths / bells.square().sum(-1).clamp(min=1e-6)
 
     def exact(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The codes [N, P, used] of a batch and what of them is known, as weights."""
-        known_characters, known_kinds = batch.characters != IGNORED, batch.kinds != IGNORED
-        characters = self.characters[batch.characters.clamp(min=0)] * STRENGTH
+        known_kinds = batch.kinds != IGNORED
+        characters = self.characters[batch.characters] * STRENGTH
         kinds = functional.one_hot(batch.kinds.clamp(min=0), NO_KIND + 1) * STRENGTH
         colours = functional.one_hot(batch.colours.clamp(min=0), NO_COLOUR + 1) * STRENGTH
-        edges = self.edges(batch)
-        told = ~edges[..., :1].isnan()
+        told = batch.kinds[..., None] < NO_KIND
         codes = (
             characters.flatten(-2),
             kinds.float(),
             colours.float(),
-            self.written(edges.nan_to_num(0.5)),
+            torch.where(told, self.written(batch.boxes.nan_to_num(0.5)), 0.0),
+            STRENGTH * batch.middles[..., None],
             self.place.expand(len(batch.kinds), -1, -1),
         )
-        ones = torch.ones(1, device=edges.device)
+        ones = torch.ones(1, device=batch.boxes.device)
         weights = (
-            known_characters.float().repeat_interleave(CHARACTER, -1),
+            ones.expand(*batch.kinds.shape, 2 * CHARACTER),
             known_kinds[..., None] * ones.expand(NO_KIND + 1),
             known_kinds[..., None] * ones.expand(NO_COLOUR + 1),
-            told * ones.expand(self.sizes[4]),
-            ones.expand(*batch.kinds.shape, self.sizes[5]),
+            known_kinds[..., None] * ones.expand(self.sizes[4]),
+            ones.expand(*batch.kinds.shape, 1 + self.sizes[6]),
         )
         return torch.cat(codes, -1), torch.cat(weights, -1)
 
@@ -105,7 +113,7 @@ class CodeBook(nn.Module):
         others = codes.flatten(0, 1)[torch.randperm(codes[..., 0].numel(), device=codes.device)].view_as(codes)
         doubt = torch.rand(*codes.shape[:2], 1, device=codes.device)
         doubt = torch.where(torch.rand_like(doubt) < 0.1, doubt, 0.1 * doubt)
-        kept = self.used - self.sizes[5]
+        kept = self.used - self.sizes[6]
         mixed = codes + doubt * (others - codes)
         unknown = torch.where(known[..., :kept] > 0, mixed[..., :kept], others[..., :kept] * torch.rand_like(doubt))
         strength = 0.85 + 0.3 * torch.rand(len(codes), 1, 1, device=codes.device)

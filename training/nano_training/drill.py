@@ -15,7 +15,7 @@ from .sample import Sample, Split
 from .text import ink_on, light_paper
 from .tiling import TILE
 
-ADVANCES = (6, 8, 8, 10, 10, 12, 16)
+ADVANCES = (8, 10, 12, 14, 16, 20, 25)
 """Widths of a letter in pixels."""
 
 
@@ -39,7 +39,7 @@ def easy_drill(rng: random.Random, split: Split) -> Sample:
     face, ink = pick_plain(rng, split), (rng.randrange(40),) * 3
     top = rng.uniform(0, 6)
     while top < page.size[1]:
-        top = fill_line(page, top, face.for_advance(rng.uniform(9, 14)), ink, rng, split)
+        top = fill_line(page, top, face.for_advance(rng.uniform(9, 24)), ink, rng, split)
     return Sample([page.picture()], [])
 
 

@@ -20,8 +20,8 @@ COMMON = 0.2
 EXACT = 0.3
 """Weight of the squared distance to the codes, beside the cross-entropies."""
 
-EDGES = 1.0
-"""Weight of the squared distance to the codes of edges, which nothing else teaches."""
+BOXES = 0.5
+"""Weight of the squared distance to the codes of boxes, which nothing else teaches."""
 
 
 def patch_loss(book: CodeBook, features: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
@@ -37,19 +37,19 @@ def patch_loss(book: CodeBook, features: Tensor, batch: Batch) -> tuple[Tensor, 
     empty = (batch.kinds == NO_KIND) & (batch.characters == CHARACTERS).all(-1)
     weights = weights * torch.where(empty, COMMON, 1.0)[..., None]
     distance = (off * weights).sum() / weights.sum()
-    edge_off = off.split(book.sizes, -1)[4][~batch.edges[..., 0].isnan()]
-    edges = edge_off.sum() / max(1, edge_off.numel())
-    printed = (batch.characters >= 0) & (batch.characters < CHARACTERS)
     things = (batch.kinds >= 0) & (batch.kinds < NO_KIND)
+    box_off = torch.cat(off.split(book.sizes, -1)[4:6], -1)[things]
+    boxes = box_off.sum() / max(1, box_off.numel())
+    edges = (book.edges(features) - batch.boxes[..., :4].clamp(0, 1)).abs()[things]
+    printed = (batch.characters >= 0) & (batch.characters < CHARACTERS)
     figures = {
         "characters": (characters.argmax(-1) == batch.characters)[printed].float().mean(),
         "kinds": (kinds.argmax(-1) == batch.kinds)[things].float().mean(),
         "colours": (colours.argmax(-1) == batch.colours)[things].float().mean(),
-        # Of the plain coordinates, in tiles.
-        "edge": edge_off.unflatten(-1, (4, -1))[..., 0].sqrt().mean() / 4,
+        "edge": edges.mean(),
         "distance": distance,
     }
-    return loss + EXACT * distance + EDGES * edges, {name: value.detach() for name, value in figures.items()}
+    return loss + EXACT * distance + BOXES * boxes, {name: value.detach() for name, value in figures.items()}
 
 
 def _balanced(logits: Tensor, targets: Tensor, nothing: int) -> Tensor:

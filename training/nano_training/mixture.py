@@ -25,6 +25,8 @@ class Entry(NamedTuple):
 SOURCES: dict[str, Entry] = {
     "scene": Entry("scenes", 5.0),
     "easy_scene": Entry("lessons", 0.0),
+    "easy_count": Entry("lessons", 0.0),
+    "easy_place": Entry("lessons", 0.0),
     "easy_text": Entry("lessons", 0.0),
     "drill": Entry("drill", 1.5),
     "easy_drill": Entry("drill", 0.0),

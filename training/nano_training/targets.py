@@ -1,7 +1,7 @@
 """What the vision tower shall know of every patch: an aid to training alone, dropped when the model is exported.
 
 Each half of a patch names the character whose centre is in it, and each patch the thing that covers its centre: kind,
-colour, and how far the thing's edges are away.
+colour, its box in what the view shows of the picture (padding is no part of that), and whether its middle is here.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from .tiling import TILE, Placement
 IGNORED = -100
 FIRST_CHARACTER, CHARACTERS = 33, 94
 NOTHING_PRINTED, NO_KIND, NO_COLOUR = CHARACTERS, len(KINDS), len(COLOURS)
-LEAST_ADVANCE = 3.5
-"""Characters narrower or lower than this many pixels in a view cannot be asked for there."""
+LEAST_ADVANCE = 6.5
+"""Characters narrower than this many pixels in a view, nearly half a patch, count as nothing there: a view of the whole
+does not tell what its tiles tell."""
 
 LEAST_SIDE = 5.0
 """Nor can smaller things."""
@@ -28,14 +29,16 @@ LEAST_SIDE = 5.0
 class PatchTargets:
     """Targets of some views; P patches each.
 
-    `characters`: int64 [views, P, 2]; `kinds`, `colours`: int64 [views, P]; `edges`: float32 [views, P, 4], distances
-    to the left, top, right and bottom edges over the tile's side, NaN where there is no thing.
+    `characters`: int64 [views, P, 2]; `kinds`, `colours`: int64 [views, P]; `boxes`: float32 [views, P, 5], left, top,
+    right and bottom of the thing as shares of what is seen, and its longer side over the tile's, NaN where there is no
+    thing; `middles`: float32 [views, P], 1 where a thing's middle is.
     """
 
     characters: npt.NDArray[np.int64]
     kinds: npt.NDArray[np.int64]
     colours: npt.NDArray[np.int64]
-    edges: npt.NDArray[np.float32]
+    boxes: npt.NDArray[np.float32]
+    middles: npt.NDArray[np.float32]
 
 
 def patch_targets(picture: Picture, placements: list[Placement], grid: int) -> PatchTargets:
@@ -48,36 +51,51 @@ def patch_targets(picture: Picture, placements: list[Placement], grid: int) -> P
 
 def _targets_of_view(
     picture: Picture, glyphs: npt.NDArray[np.float32], codes: npt.NDArray[np.int64], at: Placement, grid: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+) -> tuple[
+    npt.NDArray[np.int64],
+    npt.NDArray[np.int64],
+    npt.NDArray[np.int64],
+    npt.NDArray[np.float32],
+    npt.NDArray[np.float32],
+]:
     characters = np.full((grid, grid * 2), NOTHING_PRINTED, np.int64)
-    scale = np.array([at.scale_x, at.scale_y] * 2, np.float32)
-    boxes = glyphs * scale + np.array([at.offset_x, at.offset_y] * 2, np.float32)
-    column = np.floor((boxes[:, 0] + boxes[:, 2]) / 2 / TILE * grid * 2).astype(np.int64)
-    row = np.floor((boxes[:, 1] + boxes[:, 3]) / 2 / TILE * grid).astype(np.int64)
-    inside = (column >= 0) & (column < grid * 2) & (row >= 0) & (row < grid)
-    legible = _legible(boxes)
-    characters[row[inside], column[inside]] = np.where(legible, codes, IGNORED)[inside]
+    cells = glyphs * np.array([at.scale_x, at.scale_y] * 2, np.float32)
+    cells += np.array([at.offset_x, at.offset_y] * 2, np.float32)
+    column = np.floor((cells[:, 0] + cells[:, 2]) / 2 / TILE * grid * 2).astype(np.int64)
+    row = np.floor((cells[:, 1] + cells[:, 3]) / 2 / TILE * grid).astype(np.int64)
+    told = (column >= 0) & (column < grid * 2) & (row >= 0) & (row < grid) & _legible(cells)
+    characters[row[told], column[told]] = codes[told]
     kinds = np.full((grid, grid), NO_KIND, np.int64)
     colours = np.full((grid, grid), NO_COLOUR, np.int64)
-    edges = np.full((grid, grid, 4), np.nan, np.float32)
+    boxes = np.full((grid, grid, 5), np.nan, np.float32)
+    middles = np.zeros((grid, grid), np.float32)
+    seen = at.seen(picture.image.size)
     # Large things first, so that small ones in front of them count.
     for thing in sorted(picture.things, key=lambda thing: -_area(thing.box)):
         box = at.apply(thing.box)
-        _paint(kinds, colours, edges, box, KINDS.index(thing.kind), COLOURS.index(thing.colour), grid)
+        area, middle = _covered(box, grid)
+        if area is not None:
+            small = min(box.right - box.left, box.bottom - box.top) < LEAST_SIDE
+            kinds[area] = IGNORED if small else KINDS.index(thing.kind)
+            colours[area] = IGNORED if small else COLOURS.index(thing.colour)
+            boxes[area] = np.nan if small else _told(box, seen)
+        if middle is not None:
+            middles[middle] = 1
     return (
         characters.reshape(grid * grid, 2),
         kinds.reshape(-1),
         colours.reshape(-1),
-        edges.reshape(-1, 4),
+        boxes.reshape(-1, 5),
+        middles.reshape(-1),
     )
 
 
 def _legible(boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-    """Whether characters are large enough to be read; thin ones count as wide as the median."""
+    """Whether characters are large enough to be read; thin ones count as wide as high ones mostly are."""
     if len(boxes) == 0:
         return np.zeros(0, np.bool_)
     widths, heights = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
-    large: npt.NDArray[np.bool_] = np.maximum(widths, heights * 0.4) >= LEAST_ADVANCE
+    large: npt.NDArray[np.bool_] = np.maximum(widths, heights * 0.7) >= LEAST_ADVANCE
     return large
 
 
@@ -85,31 +103,32 @@ def _area(box: Box) -> float:
     return (box.right - box.left) * (box.bottom - box.top)
 
 
-def _paint(
-    kinds: npt.NDArray[np.int64],
-    colours: npt.NDArray[np.int64],
-    edges: npt.NDArray[np.float32],
-    box: Box,
-    kind: int,
-    colour: int,
-    grid: int,
-) -> None:
+def _told(box: Box, seen: Box) -> list[float]:
+    """A box as shares of `seen`, and its longer side."""
+    width, height = seen.right - seen.left, seen.bottom - seen.top
+    return [
+        (box.left - seen.left) / width,
+        (box.top - seen.top) / height,
+        (box.right - seen.left) / width,
+        (box.bottom - seen.top) / height,
+        max(box.right - box.left, box.bottom - box.top) / TILE,
+    ]
+
+
+def _covered(box: Box, grid: int) -> tuple[tuple[npt.NDArray[np.int64], ...] | None, tuple[int, int] | None]:
+    """The patches whose centres a thing covers, and the one with its middle, where they are in the view."""
     patch = TILE / grid
     centres = (np.arange(grid) + 0.5) * patch
     # A thing that no centre falls into is known to the patch nearest to its middle.
     middle_x, middle_y = (box.left + box.right) / 2, (box.top + box.bottom) / 2
     columns = np.flatnonzero((centres >= box.left) & (centres < box.right))
     rows = np.flatnonzero((centres >= box.top) & (centres < box.bottom))
+    inside = 0 <= middle_x < TILE and 0 <= middle_y < TILE
+    middle = (int(middle_y / patch), int(middle_x / patch)) if inside else None
     if not len(columns) and 0 <= middle_x < TILE:
         columns = np.array([int(middle_x / patch)])
     if not len(rows) and 0 <= middle_y < TILE:
         rows = np.array([int(middle_y / patch)])
     if not len(columns) or not len(rows):
-        return
-    area = np.ix_(rows, columns)
-    if min(box.right - box.left, box.bottom - box.top) < LEAST_SIDE:
-        kind = colour = IGNORED
-    kinds[area], colours[area] = kind, colour
-    x, y = np.meshgrid(centres[columns], centres[rows])
-    distances = np.stack((x - box.left, y - box.top, box.right - x, box.bottom - y), -1) / TILE
-    edges[area] = distances if kind != IGNORED else np.nan
+        return None, middle
+    return np.ix_(rows, columns), middle

@@ -68,7 +68,7 @@ SIGN_COLOUR = (
     "Sign colour?",
 )
 
-LEAST_X_HEIGHT = 5.0
+LEAST_X_HEIGHT = 7.0
 """Pixels; letters are never lower than that."""
 
 CANVASES: tuple[Size, ...] = ((168, 168), (336, 168), (240, 120), (336, 336), (504, 168), (504, 336), (504, 504))
@@ -135,10 +135,8 @@ def any_colour(rng: random.Random) -> Rgb:
 
 
 def advance_for(length: int, rng: random.Random) -> float:
-    """A mean width of characters for texts of so many: mostly 6 to 11 pixels, more for short texts."""
-    return (
-        rng.uniform(10, min(26, 180 / length)) if length <= 12 and rng.random() < 0.25 else rng.triangular(5.8, 13, 8)
-    )
+    """A mean width of characters for texts of so many: mostly 10 to 20 pixels, more for short texts."""
+    return rng.uniform(16, min(32, 300 / length)) if length <= 12 and rng.random() < 0.25 else rng.triangular(9, 23, 14)
 
 
 def font_for(length: int, rng: random.Random, split: Split, plain: bool) -> Font:
@@ -305,7 +303,7 @@ def sign(rng: random.Random, split: Split) -> Sample:
     name = rng.choice(COLOURS)
     colour = shade_of(name, rng)
     face = pick(rng, split, rng.choices(("sans", "serif", "display"), (7, 2, 2))[0], bold=0.5)
-    font = face.for_advance(rng.uniform(8, max(9.0, min(24, 150 / max(map(len, lines))))))
+    font = face.for_advance(rng.uniform(11, max(14.0, min(28, 240 / max(map(len, lines))))))
     page = board(colour, lines, font, rng)
     if rng.random() > CLEAN:
         page = askew(page, rng, rng.random() < 0.4)

@@ -53,6 +53,12 @@ class Placement:
             box.bottom * self.scale_y + self.offset_y,
         )
 
+    def seen(self, size: tuple[int, int]) -> Box:
+        """Where what the view shows of a picture of `size` is in the view."""
+        left, top, right, bottom = self.apply(Box(0, 0, *size))
+        left, top = max(0.0, left), max(0.0, top)
+        return Box(left, top, max(left + 1, min(TILE, right)), max(top + 1, min(TILE, bottom)))
+
 
 @dataclass(frozen=True)
 class Views:

@@ -47,7 +47,8 @@ class NanoTokenizer:
     def __init__(self, path: Path) -> None:
         self.inner = Tokenizer.from_file(str(path))
         self.bos, self.eos, self.pad = (self._id(token) for token in (BOS, EOS, PAD))
-        self.image = self._id(IMAGE)
+        self.image, self.box, self.box_end = (self._id(token) for token in (IMAGE, "<|det|>", "<|/det|>"))
+        self.digits = {self._id(digit) for digit in "0123456789"}
 
     def _id(self, token: str) -> int:
         found = self.inner.token_to_id(token)

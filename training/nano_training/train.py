@@ -110,6 +110,23 @@ class Samples(IterableDataset[Batch]):
                 yield collate(batches[index], tokenizer, self.config)
 
 
+class Clock:
+    """How long training has gone on, without the time for which its processes were stopped."""
+
+    LONGEST_STEP = 20.0
+    """Seconds that are counted for one step at most."""
+
+    def __init__(self) -> None:
+        self.last, self.seconds = time.monotonic(), 0.0
+
+    def minutes(self) -> float:
+        """Since it was made; asked once a step."""
+        now = time.monotonic()
+        self.seconds += min(now - self.last, self.LONGEST_STEP)
+        self.last = now
+        return self.seconds / 60
+
+
 class Trainer:
     """The model, its optimisers and where they stand."""
 
@@ -222,9 +239,10 @@ class Trainer:
             data, batch_size=None, num_workers=settings.workers, pin_memory=settings.device.type == "cuda"
         )
         log = Log(settings.out / "log.jsonl" if self.rank == 0 else None)
-        started = saved = time.monotonic()
+        clock = Clock()
+        saved = 0.0
         for batch in loader:
-            minutes = (time.monotonic() - started) / 60
+            minutes = clock.minutes()
             if self.all_agree(minutes > settings.minutes or self.asked_to_stop):
                 break
             figures, answers = self.update(batch.to(settings.device), self.scale(minutes))
@@ -233,11 +251,11 @@ class Trainer:
             log.add(figures, answers, batch.tasks)
             if self.step % LOG_STEPS == 0:
                 log.write({"step": self.step, "seen": self.seen, "minutes": self.trained_seconds / 60 + minutes})
-            if self.rank == 0 and time.monotonic() - saved > settings.save_minutes * 60:
-                saved = time.monotonic()
-                self.save(saved - started)
+            if self.rank == 0 and minutes - saved > settings.save_minutes:
+                saved = minutes
+                self.save(60 * minutes)
         if self.rank == 0:
-            self.save(time.monotonic() - started)
+            self.save(60 * clock.minutes())
 
     def stop(self, *_: object) -> None:
         """Ends the training after this step, with its state saved."""
@@ -269,6 +287,10 @@ def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Para
     return matrices, others
 
 
+LONG = ("read/", "ground/")
+"""Tasks whose answers are many tokens: of these the share of right ones is told, too."""
+
+
 class Log:
     """Means over the steps since the last line, and the share of wholly right answers of each task."""
 
@@ -288,6 +310,9 @@ class Log:
         wrong = set(answers.question[~answers.right].tolist())
         for question, task in enumerate(tasks):
             self.sums[task].append(float(question not in wrong))
+        for question, right in zip(answers.question.tolist(), answers.right.tolist(), strict=True):
+            if tasks[question].startswith(LONG):
+                self.sums[f"{tasks[question]} tokens"].append(float(right))
 
     def write(self, head: dict[str, float]) -> None:
         """Writes a line."""
