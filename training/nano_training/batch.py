@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .guides import COPIES, NOWHERE, Aims, aims_of
 from .modeling.config import NanoConfig
 from .modeling.nano import slots_of_image
 from .modeling.packing import Packing, pack
@@ -20,12 +21,14 @@ from .tokenizer import ASSISTANT, USER, NanoTokenizer
 
 @dataclass(frozen=True)
 class Asked:
-    """A question in tokens: what is asked, the answer with its end, and how much each token of the answer counts."""
+    """A question in tokens: what is asked, the answer with its end, how much each token of the answer counts, and where
+    each is to be read (see `guides`)."""
 
     task: str
     prompt: list[int]
     answer: list[int]
     weights: list[float]
+    aims: Aims
 
     @property
     def length(self) -> int:
@@ -67,7 +70,10 @@ def encode(sample: Sample, tokenizer: NanoTokenizer, config: NanoConfig, most_to
     targets = [
         patch_targets(picture, view.placements, grid) for picture, view in zip(sample.pictures, seen, strict=True)
     ]
-    questions = [encode_question(question, tokenizer) for question in sample.questions]
+    aims = [aims_of(question, sample, seen, ids.index(tokenizer.image), config) for question in sample.questions]
+    questions = [
+        encode_question(question, tokenizer, aim) for question, aim in zip(sample.questions, aims, strict=True)
+    ]
     return Encoded(seen, targets, ids, [question for question in questions if question.length <= most_tokens])
 
 
@@ -81,13 +87,18 @@ DIGITS = (4.0, 1.6, 0.6)
 hardly anything."""
 
 
-def encode_question(question: Question, tokenizer: NanoTokenizer) -> Asked:
-    """The ids after the pictures, as the chat template has them, and those of the answer with its end."""
+def encode_question(question: Question, tokenizer: NanoTokenizer, aims: Aims = ()) -> Asked:
+    """The ids after the pictures, as the chat template has them, and those of the answer with its end.
+
+    `aims` are those of the answer's characters, or of none.
+    """
     prompt = tokenizer.encode(f"\n{question.text.strip()}\n\n{ASSISTANT}:")
     answer = question.answer.strip()
     parts = list(answer) if question.task.startswith(SPELLED) else [answer]
     ids = [*(token for part in parts for token in tokenizer.encode(part)), tokenizer.eos]
-    return Asked(question.task, prompt, ids, weights_of(ids, tokenizer))
+    guided = len(aims) == len(ids) - 1
+    aims = [*aims, NOWHERE] if guided else [NOWHERE] * len(ids)
+    return Asked(question.task, prompt, ids, weights_of(ids, tokenizer), aims)
 
 
 def weights_of(answer: list[int], tokenizer: NanoTokenizer) -> list[float]:
@@ -108,7 +119,8 @@ class Batch:
     `pixels` uint8 [N, side, side, 3]; `characters` [N, P, 2], `kinds`, `colours`, `middles` [N, P],
     `boxes` [N, P, 5];
     `ids`, `slots` (rows of `Nano.visual_tokens`, -1 elsewhere), `positions`, `targets` (what follows in an answer, else
-    `IGNORED`), `weights`, `question` (its number, -1 before the questions) [T]; `tasks` Q names.
+    `IGNORED`), `weights`, `question` (its number, -1 before the questions) [T]; `aims` [T, COPIES]: which tokens of its
+    sample's pictures show what follows, else -1; `tasks` Q names.
     """
 
     pixels: Tensor
@@ -123,6 +135,7 @@ class Batch:
     targets: Tensor
     weights: Tensor
     question: Tensor
+    aims: Tensor
     packing: Packing
     tasks: list[str]
     samples: int
@@ -145,6 +158,7 @@ def collate(samples: list[Encoded], tokenizer: NanoTokenizer, config: NanoConfig
     targets: list[int] = []
     weights: list[float] = []
     question: list[int] = []
+    aims: list[tuple[int, ...]] = []
     tasks: list[str] = []
     first = 0
     for sample in samples:
@@ -160,6 +174,7 @@ def collate(samples: list[Encoded], tokenizer: NanoTokenizer, config: NanoConfig
         targets += [IGNORED] * before
         weights += [0.0] * before
         question += [-1] * before
+        aims += [NOWHERE] * before
         for asked in sample.questions:
             unseen = len(asked.prompt) - 1
             ids += asked.prompt + asked.answer[:-1]
@@ -167,6 +182,7 @@ def collate(samples: list[Encoded], tokenizer: NanoTokenizer, config: NanoConfig
             positions += range(before, before + asked.length)
             targets += [IGNORED] * unseen + asked.answer
             weights += [0.0] * unseen + asked.weights
+            aims += [*[NOWHERE] * unseen, *asked.aims]
             question += [len(tasks)] * asked.length
             tasks.append(asked.task)
     lengths = [(owner, asked.length) for owner, sample in enumerate(samples) for asked in sample.questions]
@@ -187,6 +203,7 @@ def collate(samples: list[Encoded], tokenizer: NanoTokenizer, config: NanoConfig
         targets=torch.tensor(targets),
         weights=torch.tensor(weights),
         question=torch.tensor(question),
+        aims=torch.tensor(aims).view(-1, COPIES),
         packing=pack([len(sample.ids) for sample in samples], lengths),
         tasks=tasks,
         samples=len(samples),

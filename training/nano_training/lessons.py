@@ -6,6 +6,7 @@ Looking things up is learnt from these within minutes, and hardly ever from all 
 from __future__ import annotations
 
 import random
+import string
 
 from PIL import Image
 
@@ -17,7 +18,7 @@ from .sample import COLOURS, Picture, Question, Sample, Split, Thing, markup
 from .scene_questions import COLOUR, COUNT, KIND, LARGER, LARGEST, PRESENT, RELATION, WHERE
 from .scene_view import View, full_name
 from .stage import SCENE_KINDS, Actor, Size, staged
-from .text import EXTRACT
+from .text import EXTRACT, printed, reading
 from .tiling import TILE
 from .wording import article, plural
 
@@ -192,19 +193,47 @@ def present(name: str, answer: str, rng: random.Random) -> Question:
     return Question("scene/yes-no", text, answer)
 
 
+def easy_word(rng: random.Random, split: Split) -> Sample:
+    """A line of a few characters in large type."""
+    return to_read([some_word(rng, split)], rng.uniform(14, 30), rng, split)
+
+
 def easy_text(rng: random.Random, split: Split) -> Sample:
-    """One to three short lines of large letters in one plain face, dark on white, to be read."""
+    """One to three short lines."""
+    count = rng.choice((1, 1, 1, 2, 3))
+    lines = [words.snippet(rng, split, 14) if rng.random() < 0.6 else some_word(rng, split) for _ in range(count)]
+    return to_read(lines, rng.triangular(12, 30, 18), rng, split)
+
+
+def easy_line(rng: random.Random, split: Split) -> Sample:
+    """A line of clean print, over as many tiles as it takes."""
+    text = words.snippet(rng, split) if rng.random() < 0.7 else some_word(rng, split)
+    page, _ = printed([text], rng, split, clean=True, tight=0.65)
+    return Sample([page.picture()], [Question("read/clean-line", reading(rng), text)])
+
+
+def some_word(rng: random.Random, split: Split) -> str:
+    """One to eight characters, mostly such as cannot be guessed."""
+    style = rng.random()
+    if style < 0.4:
+        return "".join(rng.choices(string.ascii_letters, k=rng.randint(1, 8)))
+    if style < 0.6:
+        return words.characters(rng, rng.randint(1, 8))
+    return words.cased(words.cut(words.word(rng, split), 8), rng)
+
+
+def to_read(lines: list[str], advance: float, rng: random.Random, split: Split) -> Sample:
+    """Lines in one plain face, dark on white, as much of them as a tile can hold."""
     face, ink = pick_plain(rng, split), (rng.randrange(40),) * 3
-    font = face.for_advance(rng.triangular(12, 30, 18))
+    font = face.for_advance(advance)
     size: Size = (TILE, rng.randint(TILE // 2, TILE))
     page = Page(Image.new("RGB", size, (255, 255, 255)))
     pitch = max(font.height * rng.uniform(1.05, 1.5), 14.0)
-    left, top = rng.uniform(2, 30), rng.uniform(0, size[1] - font.height)
+    left, top = rng.uniform(2, 30), rng.uniform(0, max(0.0, size[1] - font.height - (len(lines) - 1) * pitch))
     runs = []
-    for _ in range(rng.choice((1, 1, 1, 2, 3))):
+    for text in lines:
         if top + font.height > size[1]:
             break
-        text = words.snippet(rng, split, 14)
         while font.length(text) > size[0] - left - 2:
             text = text[:-1]
         if text.strip():

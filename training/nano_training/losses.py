@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -66,6 +67,37 @@ class AnswerLoss:
     value: Tensor
     right: Tensor
     question: Tensor
+
+
+@dataclass(frozen=True)
+class Guide:
+    """A head that shall look at the character that was written last, or at the one to be written next."""
+
+    layer: int
+    head: int
+    looks: Literal["last", "next"]
+
+
+GUIDES = (Guide(1, 0, "last"), Guide(2, 0, "next"), Guide(3, 0, "next"))
+"""In this order, since where the next one is follows from where the last one was."""
+
+
+def guide_loss(model: Nano, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+    """How far the guided heads look elsewhere while an answer is read off a picture (after a pass with
+    `keep`), and the share of each one's attention that is where it should be."""
+    last = torch.cat((batch.aims[:1], batch.aims[:-1]))
+    figures: dict[str, Tensor] = {}
+    loss = batch.weights.new_zeros(())
+    if not (batch.aims >= 0).any():
+        return loss, figures
+    for guide in GUIDES:
+        kept = model.attentions()[guide.layer].kept
+        assert kept is not None
+        query, key = (x[:, guide.head, None] for x in kept)
+        missed = batch.packing.shares_missed(query, key, last if guide.looks == "last" else batch.aims)
+        loss = loss + missed.mean() / len(GUIDES)
+        figures[f"{guide.looks} {guide.layer}"] = missed.detach().neg().exp().mean()
+    return loss, figures
 
 
 def answer_loss(model: Nano, features: Tensor, batch: Batch) -> AnswerLoss:

@@ -43,10 +43,27 @@ class PatchTargets:
 
 def patch_targets(picture: Picture, placements: list[Placement], grid: int) -> PatchTargets:
     """The targets of all views of a picture with `grid` patches along a side."""
-    glyphs = np.array([glyph.box for glyph in picture.glyphs], np.float32).reshape(-1, 4)
+    glyphs = glyph_boxes(picture)
     codes = np.array([ord(glyph.character) - FIRST_CHARACTER for glyph in picture.glyphs], np.int64)
     parts = [_targets_of_view(picture, glyphs, codes, at, grid) for at in placements]
     return PatchTargets(*(np.stack(part) for part in zip(*parts, strict=True)))
+
+
+def glyph_boxes(picture: Picture) -> npt.NDArray[np.float32]:
+    """Where the characters of a picture are, [glyphs, (left, top, right, bottom)] in its pixels."""
+    return np.array([glyph.box for glyph in picture.glyphs], np.float32).reshape(-1, 4)
+
+
+def character_places(
+    glyphs: npt.NDArray[np.float32], at: Placement, grid: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Of each character of boxes [glyphs, 4]: the row of patches and the column of their halves that its centre is in,
+    and whether it can be read in this view."""
+    cells = glyphs * np.array([at.scale_x, at.scale_y] * 2, np.float32)
+    cells += np.array([at.offset_x, at.offset_y] * 2, np.float32)
+    column = np.floor((cells[:, 0] + cells[:, 2]) / 2 / TILE * grid * 2).astype(np.int64)
+    row = np.floor((cells[:, 1] + cells[:, 3]) / 2 / TILE * grid).astype(np.int64)
+    return row, column, (column >= 0) & (column < grid * 2) & (row >= 0) & (row < grid) & _legible(cells)
 
 
 def _targets_of_view(
@@ -59,11 +76,7 @@ def _targets_of_view(
     npt.NDArray[np.float32],
 ]:
     characters = np.full((grid, grid * 2), NOTHING_PRINTED, np.int64)
-    cells = glyphs * np.array([at.scale_x, at.scale_y] * 2, np.float32)
-    cells += np.array([at.offset_x, at.offset_y] * 2, np.float32)
-    column = np.floor((cells[:, 0] + cells[:, 2]) / 2 / TILE * grid * 2).astype(np.int64)
-    row = np.floor((cells[:, 1] + cells[:, 3]) / 2 / TILE * grid).astype(np.int64)
-    told = (column >= 0) & (column < grid * 2) & (row >= 0) & (row < grid) & _legible(cells)
+    row, column, told = character_places(glyphs, at, grid)
     characters[row[told], column[told]] = codes[told]
     kinds = np.full((grid, grid), NO_KIND, np.int64)
     colours = np.full((grid, grid), NO_COLOUR, np.int64)

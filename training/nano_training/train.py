@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from .batch import Batch, Encoded, collate, encode
 from .codes import CodeBook
 from .export import read_checkpoint
-from .losses import AnswerLoss, answer_loss, patch_loss
+from .losses import GUIDES, AnswerLoss, answer_loss, guide_loss, patch_loss
 from .mixture import Mixture, sample
 from .modeling.config import NanoConfig
 from .modeling.nano import Nano
@@ -37,9 +37,9 @@ POOL = 64
 """Samples that are sorted by length before they are cut into batches."""
 
 
-Part = Literal["tower", "decoder", "all"]
-"""What learns: the tower to give the codes of patches, the decoder (with the projector) to answer from exact codes, or
-all together."""
+Part = Literal["tower", "decoder", "answers", "all"]
+"""What learns: the tower to give the codes of patches, the decoder (with the projector) to answer from exact codes or
+from the features of the tower as it is, or all together."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ class Settings:
     questions: int
     part: Part
     patches: float
+    guides: float
     threads: int
     workers: int
     device: torch.device
@@ -135,6 +136,10 @@ class Trainer:
         self.rank, self.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
         torch.manual_seed(1)
         self.model = Nano(self.config).to(settings.device)
+        for guide in GUIDES:
+            self.model.attentions()[guide.layer].keep = settings.guides > 0
+        self.model.requires_grad_(settings.part != "tower")
+        self.model.vision.requires_grad_(settings.part in ("tower", "all"))
         self.book = CodeBook(self.config).to(settings.device)
         matrices, others = split_parameters(self.model)
         self.optimisers: list[torch.optim.Optimizer] = [
@@ -186,10 +191,11 @@ class Trainer:
         figures: dict[str, Tensor] = {}
         if part == "decoder":
             features = self.book.features(batch).to(dtype)
-            loss = torch.zeros((), device=features.device)
         else:
             pixels = (batch.pixels.permute(0, 3, 1, 2).to(dtype) / 127.5 - 1).contiguous()
             features = self.model.vision(pixels)
+        loss = torch.zeros((), device=features.device)
+        if part in ("tower", "all"):
             loss, figures = patch_loss(self.book, features, batch)
             figures["patches"] = loss.detach()
             loss = loss * self.settings.patches
@@ -198,6 +204,10 @@ class Trainer:
             answers = answer_loss(self.model, features, batch)
             figures["answers"] = answers.value.detach()
             loss = loss + answers.value
+            if self.settings.guides > 0:
+                missed, shares = guide_loss(self.model, batch)
+                figures |= {"guides": missed.detach(), **shares}
+                loss = loss + self.settings.guides * missed
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -275,13 +285,15 @@ APART = ("embed", "lm_head", "gate.weight", ".experts.")
 
 
 def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Matrices inside the network, and all else: embeddings, the output layer, routers, norms, biases.
+    """What learns: matrices inside the network, and all else: embeddings, the output layer, routers, norms, biases.
 
     Routed experts count as all else: many and small, they would cost Muon more time than it saves.
     """
     matrices: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
         inside = parameter.ndim == 2 and not any(part in name for part in APART)
         (matrices if inside else others).append(parameter)
     return matrices, others
@@ -343,6 +355,7 @@ def arguments() -> Settings:
     parser.add_argument("--most-views", type=int, default=64, help="samples with more are left out")
     parser.add_argument("--questions", type=int, default=10, help="most of one sample")
     parser.add_argument("--patches", type=float, default=0.3, help="weight of the patch targets")
+    parser.add_argument("--guides", type=float, default=0.5, help="weight of where heads look in reading")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--workers", type=int, default=0, help="processes that generate")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -366,6 +379,7 @@ def arguments() -> Settings:
         questions=given.questions,
         part=given.part,
         patches=given.patches,
+        guides=given.guides,
         threads=given.threads,
         workers=given.workers,
         device=torch.device(given.device),

@@ -25,7 +25,7 @@ def batch(name: str, seeds: range) -> Batch:
         targets.append(patch_targets(picture, views(picture.image).placements, CONFIG.vision.grid))
     parts = {key: torch.from_numpy(np.concatenate([getattr(one, key) for one in targets])) for key in vars(targets[0])}
     empty = torch.zeros(0)
-    rest = dict.fromkeys(("pixels", "ids", "slots", "positions", "targets", "weights", "question"), empty)
+    rest = dict.fromkeys(("pixels", "ids", "slots", "positions", "targets", "weights", "question", "aims"), empty)
     return Batch(**parts, **rest, packing=None, tasks=[], samples=len(targets))  # type: ignore[arg-type]
 
 

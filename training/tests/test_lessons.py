@@ -11,7 +11,7 @@ from nano_training.mixture import Mixture, sample
 from nano_training.sample import Picture, Question, Thing
 from nano_training.tiling import TILE
 
-LESSONS = ("easy_scene", "easy_count", "easy_place", "easy_text")
+LESSONS = ("easy_scene", "easy_count", "easy_place", "easy_word", "easy_text")
 
 
 def asked(name: str, task: str) -> list[tuple[Question, Picture]]:

@@ -26,11 +26,16 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 class LatentAttention(nn.Module):
-    """Keys and values come from a latent of `kv_lora_rank` values a token and a rotary key that the heads share."""
+    """Keys and values come from a latent of `kv_lora_rank` values a token and a rotary key that the heads share.
+
+    With `keep`, `kept` has the queries and keys [tokens, heads, width] of the last pass, for losses.
+    """
 
     def __init__(self, config: LanguageConfig) -> None:
         super().__init__()
         self.config = config
+        self.keep = False
+        self.kept: tuple[Tensor, Tensor] | None = None
         heads, nope, rope = config.num_attention_heads, config.qk_nope_head_dim, config.qk_rope_head_dim
         self.q_proj = Linear(config.hidden_size, heads * (nope + rope), bias=False)
         self.kv_a_proj_with_mqa = Linear(config.hidden_size, config.kv_lora_rank + rope, bias=False)
@@ -47,7 +52,10 @@ class LatentAttention(nn.Module):
         k_nope, value = kv.split((nope, config.v_head_dim), -1)
         k_rope = rotate(k_rope[:, None], cos, sin).expand(-1, heads, -1)
         query = torch.cat((q_nope, rotate(q_rope, cos, sin)), -1)
-        attended = packing.attend(query, torch.cat((k_nope, k_rope), -1), value)
+        key = torch.cat((k_nope, k_rope), -1)
+        if self.keep:
+            self.kept = query, key
+        attended = packing.attend(query, key, value)
         return self.o_proj(attended.flatten(1))
 
 

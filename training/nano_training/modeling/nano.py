@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .config import NanoConfig
-from .language import LanguageModel, Router
+from .language import LanguageModel, LatentAttention, Router
 from .packing import Packing
 from .vision import Projector, VisionTower
 
@@ -43,6 +43,10 @@ class Nano(nn.Module):
     def routers(self) -> list[Router]:
         """All routers, first layer first."""
         return [module for module in self.modules() if isinstance(module, Router)]
+
+    def attentions(self) -> list[LatentAttention]:
+        """The decoder's attentions, first layer first."""
+        return [module for module in self.modules() if isinstance(module, LatentAttention)]
 
 
 def slots_of_image(first_view: int, columns: int, rows: int, side: int, views_total: int) -> list[int]:

@@ -45,6 +45,24 @@ class Packing:
         groups = [Questions(*(getattr(group, part.name).to(device) for part in fields(group))) for group in self.groups]
         return Packing(self.length, self.pictures.to(device), groups, self.back.to(device))
 
+    def shares_missed(self, query: Tensor, key: Tensor, aims: Tensor) -> Tensor:
+        """Minus the logarithm of the attention that goes to any of the tokens `aims` [length, n] of the own pictures,
+        for every token of a question with one that is not -1; query and key are those of one head, [length, 1, width].
+        """
+        query, key = (functional.pad(x, (0, 0, 0, 0, 0, 1)) for x in (query, key))
+        aims = functional.pad(aims, (0, 0, 0, 1), value=-1)
+        picture_key = rows(key, self.pictures)
+        missed = []
+        for group in self.groups:
+            keys = torch.cat((picture_key.index_select(0, group.owner), rows(key, group.index)), 2)
+            own_query = rows(query, group.index) * query.shape[-1] ** -0.5
+            scores = (own_query @ keys.transpose(-1, -2)).masked_fill(~group.seen, -torch.inf)[:, 0].float()
+            aimed = aims[group.index]
+            told = (aimed >= 0).any(-1)
+            logs = (scores[told]).log_softmax(-1).gather(-1, aimed[told].clamp(min=0))
+            missed.append(-logs.masked_fill(aimed[told] < 0, -torch.inf).logsumexp(-1))
+        return torch.cat(missed)
+
     def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Causal attention within the sequences; all three and the result are [length, heads, width]."""
         query, key, value = (functional.pad(x, (0, 0, 0, 0, 0, 1)) for x in (query, key, value))
