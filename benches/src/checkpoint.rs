@@ -24,6 +24,17 @@ pub struct Summary {
     pub bytes: usize,
 }
 
+/// The configuration of the last `layers` of a language model, all of them if it has no more.
+pub fn last_layers(config: &Value, layers: usize) -> Value {
+    let mut config = config.clone();
+    let language = if config.get("language_config").is_some() { &mut config["language_config"] } else { &mut config };
+    let number = |key: &str| language[key].as_u64().unwrap_or(0);
+    let (all, dense, layers) = (number("num_hidden_layers"), number("first_k_dense_replace"), layers as u64);
+    language["num_hidden_layers"] = layers.min(all).into();
+    language["first_k_dense_replace"] = dense.saturating_sub(all.saturating_sub(layers)).into();
+    config
+}
+
 /// Writes a checkpoint of random weights to the folder `out`, which must be new or empty: the weights in `shards` files, and
 /// `config.json`, `processor_config.json` where the model has eyes, and a tokenizer.
 ///
@@ -31,7 +42,7 @@ pub struct Summary {
 /// `config`. The tokenizer is copied from the folder `tokenizer`.
 ///
 /// # Errors
-/// A configuration that cannot be read or is neither DeepSeek-VL2's nor -V2's, a folder that is not empty, more shards than tensors, a
+/// A configuration that cannot be read or is none of DeepSeek-VL2's, -V2's and -V3's, a folder that is not empty, more shards than tensors, a
 /// file that cannot be read or written.
 pub fn write(
     config: &Value,
@@ -49,7 +60,7 @@ pub fn write(
     let empty = fs::read_dir(out).with_context(|| format!("cannot read {}", out.display()))?.next().is_none();
     ensure!(empty, "{} is not empty", out.display());
 
-    write_json(&out.join("config.json"), &with_dtype(config, dtype))?;
+    write_json(&out.join("config.json"), &as_written(config, dtype))?;
     if read.eyes.is_some() {
         let mut processor = processor.clone();
         processor["candidate_resolutions"] = config["candidate_resolutions"].clone();
@@ -63,8 +74,9 @@ pub fn write(
     write_weights(&tensors, dtype, shards, seed, out)
 }
 
-/// The configuration with both places that name the data type saying `dtype`.
-fn with_dtype(config: &Value, dtype: Dtype) -> Value {
+/// The configuration with both places that name the data type saying `dtype`: no matrix is in blocks of 8 bits, and there
+/// is no layer for multi-token prediction.
+fn as_written(config: &Value, dtype: Dtype) -> Value {
     let name = match dtype {
         Dtype::BF16 => "bfloat16",
         Dtype::F16 => "float16",
@@ -72,6 +84,9 @@ fn with_dtype(config: &Value, dtype: Dtype) -> Value {
     };
     let mut config = config.clone();
     config["torch_dtype"] = name.into();
+    if let Some(keys) = config.as_object_mut() {
+        keys.retain(|key, _| !["quantization_config", "num_nextn_predict_layers"].contains(&key.as_str()));
+    }
     if let Some(language) = config.get_mut("language_config") {
         language["torch_dtype"] = name.into();
     }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::Error as _;
 use serde_json::Value;
 
-/// A `config.json` of DeepSeek-VL2 or, without eyes, of DeepSeek-V2.
+/// A `config.json` of DeepSeek-VL2 or, without eyes, of DeepSeek-V2 or -V3.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The vision tower and the projector, if there are any.
@@ -25,7 +25,9 @@ impl Config {
     pub fn read(config: &Value) -> serde_json::Result<Self> {
         let part = |key: &str| config.get(key).cloned().unwrap_or_default();
         match config["model_type"].as_str() {
-            Some("deepseek_v2") => Ok(Self { eyes: None, language: serde_json::from_value(config.clone())? }),
+            Some("deepseek_v2" | "deepseek_v3") => {
+                Ok(Self { eyes: None, language: serde_json::from_value(config.clone())? })
+            }
             Some("deepseek_vl_v2") => Ok(Self {
                 eyes: Some((
                     serde_json::from_value(part("vision_config"))?,
@@ -33,7 +35,7 @@ impl Config {
                 )),
                 language: serde_json::from_value(part("language_config"))?,
             }),
-            _ => Err(serde_json::Error::custom("model_type is neither deepseek_vl_v2 nor deepseek_v2")),
+            _ => Err(serde_json::Error::custom("model_type is none of deepseek_vl_v2, deepseek_v2 and deepseek_v3")),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The tensors of a DeepSeek-VL2 or -V2 checkpoint: names as published, shapes as its configuration gives them.
+//! The tensors of a DeepSeek-VL2, -V2 or -V3 checkpoint: names as published, shapes as its configuration gives them.
 
 use crate::config::{Config, LanguageConfig, ProjectorConfig, VisionConfig};
 
@@ -114,7 +114,7 @@ fn projector(list: &mut List, config: &ProjectorConfig) {
     }
 }
 
-/// The DeepSeek-V2 decoder. The output layer is there whatever `lm_head` says: the original always has one.
+/// The decoder of DeepSeek-V2 and -V3, without layers for multi-token prediction. The output layer is there whatever `lm_head` says: the original always has one.
 fn language(list: &mut List, at: &str, config: &LanguageConfig) {
     let width = config.hidden_size;
     list.matrix(&format!("{at}model.embed_tokens"), config.vocab_size, width);

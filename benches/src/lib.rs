@@ -1,4 +1,4 @@
-//! Checkpoints of random weights in the real shape of a DeepSeek-VL2 or -V2 model, to load, run and measure without the published
+//! Checkpoints of random weights in the real shape of a DeepSeek-VL2, -V2 or -V3 model, to load, run and measure without the published
 //! weights.
 #![forbid(unsafe_code)]
 
@@ -7,6 +7,6 @@ mod config;
 mod layout;
 mod random;
 
-pub use checkpoint::{Summary, write};
+pub use checkpoint::{Summary, last_layers, write};
 pub use config::{Config, LanguageConfig, ProjectorConfig, VisionConfig};
 pub use layout::{Init, TensorSpec, layout};

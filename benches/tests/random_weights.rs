@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use safetensors::{Dtype, SafeTensors};
-use seekvl_benches::{Config, layout, write};
+use seekvl_benches::{Config, last_layers, layout, write};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -58,11 +58,29 @@ fn the_published_configurations_have_the_published_sizes() {
         ("deepseek-vl2", 27.5),
         ("deepseek-v2-lite", 15.7),
         ("deepseek-v2", 235.7),
+        ("deepseek-v3", 671.0),
     ] {
         let shapes = enumerated(&read_json(format!("{CONFIGS}/{name}.json")));
         let parameters: usize = shapes.values().map(|shape| shape.iter().product::<usize>()).sum();
         assert!((parameters as f64 / 1e9 - billions).abs() < 0.1, "{name}: {parameters}");
     }
+}
+
+#[test]
+fn the_last_layers_are_those_of_the_whole() {
+    let config = read_json(format!("{CONFIGS}/deepseek-v3.json"));
+    let (all, part) = (enumerated(&config), enumerated(&last_layers(&config, 59)));
+    assert!(part.keys().any(|name| name.starts_with("model.layers.58.")));
+    // Two of the three dense layers are gone.
+    let number = |name: &str| name.split('.').nth(2).and_then(|layer| layer.parse::<usize>().ok());
+    for (name, shape) in &part {
+        let whole = match number(name) {
+            Some(layer) => name.replacen(&format!("layers.{layer}."), &format!("layers.{}.", layer + 2), 1),
+            None => name.clone(),
+        };
+        assert_eq!(all.get(&whole), Some(shape), "{name}");
+    }
+    assert_eq!(enumerated(&last_layers(&config, 99)), all);
 }
 
 #[test]

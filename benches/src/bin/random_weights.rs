@@ -1,4 +1,4 @@
-//! Writes a checkpoint of random weights in the real shape of a DeepSeek-VL2 or -V2 model.
+//! Writes a checkpoint of random weights in the real shape of a DeepSeek-VL2, -V2 or -V3 model.
 #![forbid(unsafe_code)]
 
 use anyhow::{Context, Result};
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const PROCESSOR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/processor_config.json");
 const TOKENIZER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/reference/vl2-tiny-like");
 
-/// Writes a checkpoint of random weights in the real shape of a DeepSeek-VL2 or -V2 model.
+/// Writes a checkpoint of random weights in the real shape of a DeepSeek-VL2, -V2 or -V3 model.
 ///
 /// It loads and runs like the published checkpoint and takes the same time and memory; what it answers is noise. The
 /// published vocabulary is not in this repository, so the tokenizer is the small one of a test checkpoint: most of the
@@ -27,6 +27,9 @@ struct Arguments {
     /// The folder to copy the tokenizer from [default: tests/reference/vl2-tiny-like].
     #[arg(long, default_value = TOKENIZER, hide_default_value = true)]
     tokenizer: PathBuf,
+    /// How many layers of the language model to write, the last ones [default: all].
+    #[arg(long)]
+    layers: Option<usize>,
     /// The type of the weights.
     #[arg(long, value_enum, default_value_t = WeightType::Bf16)]
     dtype: WeightType,
@@ -61,8 +64,12 @@ impl From<WeightType> for Dtype {
 #[allow(clippy::print_stdout, reason = "a program's output")]
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    let mut config = read_json(&arguments.config)?;
+    if let Some(layers) = arguments.layers {
+        config = seekvl_benches::last_layers(&config, layers);
+    }
     let written = seekvl_benches::write(
-        &read_json(&arguments.config)?,
+        &config,
         &read_json(&arguments.processor)?,
         &arguments.tokenizer,
         arguments.dtype.into(),
