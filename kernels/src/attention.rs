@@ -8,16 +8,18 @@
 
 mod block;
 mod keys;
+mod stored;
 mod thin;
 
 use crate::Cpu;
 use crate::parallel::{Shared, for_each, threads, with_scratch};
-use crate::simd::{Element, MAX_LANES};
+use crate::simd::MAX_LANES;
 use crate::tile::{BLOCK, units};
 use block::Block;
 use half::bf16;
 use keys::PackKeys;
 use std::ops::Range;
+use stored::Stored;
 
 /// Rows of heads at equal distances in one slice: head `h` of row `i` begins at `i * stride + h * head_stride`.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +36,11 @@ impl<'a, T> Rows<'a, T> {
     /// Some columns of a head of a row.
     fn part(&self, row: usize, head: usize, columns: Range<usize>) -> &'a [T] {
         &self.data[row * self.stride + head * self.head_stride..][columns]
+    }
+
+    /// One head.
+    fn head(&self, head: usize) -> Self {
+        Rows { data: &self.data[head * self.head_stride..], stride: self.stride, head_stride: 0 }
     }
 
     fn holds(&self, count: usize, heads: usize, width: usize) -> bool {
@@ -135,11 +142,11 @@ impl Attention<'_> {
         self.seen(0).start / KEYS..end.div_ceil(KEYS)
     }
 
-    fn check<T: Copy>(&self, q: Rows<'_>, k: Parts<'_, T>, v: Parts<'_, T>, out: &[f32]) {
+    fn check<T: Stored>(&self, q: Rows<'_>, k: Parts<'_, T>, v: Parts<'_, T>, out: &[f32]) {
         assert!(self.kv_heads > 0 && self.heads.is_multiple_of(self.kv_heads), "{self:?}");
         assert!(q.holds(self.queries, self.heads, self.key_dim), "queries of {self:?}");
-        assert!(k.holds(self.keys, self.kv_heads, self.key_dim), "keys of {self:?}");
-        assert!(v.holds(self.keys, self.kv_heads, self.value_dim), "values of {self:?}");
+        assert!(k.holds(self.keys, self.kv_heads, T::len(self.key_dim)), "keys of {self:?}");
+        assert!(v.holds(self.keys, self.kv_heads, T::len(self.value_dim)), "values of {self:?}");
         assert_eq!(out.len(), self.queries * self.heads * self.value_dim, "outputs of {self:?}");
         if let Some(bias) = &self.bias {
             assert!(bias.across > 0 && self.keys.is_multiple_of(bias.across), "grid of {self:?}");
@@ -210,7 +217,15 @@ pub fn attention_bf16(
     attend(cpu, a, q, Parts(k), Parts(v), out);
 }
 
-fn attend<E: Element>(cpu: Cpu, a: &Attention<'_>, q: Rows<'_>, k: Parts<'_, E>, v: Parts<'_, E>, out: &mut [f32]) {
+/// [`attention_bf16`] over keys and values as [`q8`](crate::q8) packs them, which become bf16 a block at a time.
+///
+/// # Panics
+/// As [`attention`].
+pub fn attention_q8(cpu: Cpu, a: &Attention<'_>, q: Rows<'_>, k: &[Rows<'_, u8>], v: &[Rows<'_, u8>], out: &mut [f32]) {
+    attend(cpu, a, q, Parts(k), Parts(v), out);
+}
+
+fn attend<T: Stored>(cpu: Cpu, a: &Attention<'_>, q: Rows<'_>, k: Parts<'_, T>, v: Parts<'_, T>, out: &mut [f32]) {
     a.check(q, k, v, out);
     let rows = a.queries * (a.heads / a.kv_heads);
     if rows == 0 {
@@ -220,7 +235,7 @@ fn attend<E: Element>(cpu: Cpu, a: &Attention<'_>, q: Rows<'_>, k: Parts<'_, E>,
     // Smaller blocks where there would be too few for the threads.
     let block = (rows * a.kv_heads).div_ceil(threads()).clamp(1, BLOCK);
     let blocks = rows.div_ceil(block);
-    let sizes = Sizes::new::<E>(a);
+    let sizes = Sizes::new::<T>(a);
     let (first_block, count) = (a.blocks().start, a.blocks().len());
     let out = &Shared::new(out);
     let each = |packed: Option<&[f32]>| {
@@ -244,7 +259,7 @@ fn attend<E: Element>(cpu: Cpu, a: &Attention<'_>, q: Rows<'_>, k: Parts<'_, E>,
             let packed = unsafe { shared.part(task * sizes.block()..(task + 1) * sizes.block()) };
             let first = (first_block + block) * KEYS;
             let keys = first..a.keys.min(first + KEYS);
-            cpu.run(PackKeys { a, sizes, k, v, kv_head, keys, packed });
+            with_scratch(sizes.room, |room| cpu.run(PackKeys { a, sizes, k, v, kv_head, keys, room, packed }));
         });
         each(Some(packed));
     });
@@ -259,12 +274,18 @@ struct Sizes {
     value_units: usize,
     /// Numbers in a row of values, filled up to panels.
     value_width: usize,
+    /// Units of [`KEYS`] unpacked keys or values.
+    room: usize,
 }
 
 impl Sizes {
-    fn new<E: Element>(a: &Attention<'_>) -> Self {
-        let value_width = a.value_dim.next_multiple_of(2 * MAX_LANES);
-        Self { key_units: units::<E>(a.key_dim), value_units: units::<E>(KEYS), value_width }
+    fn new<T: Stored>(a: &Attention<'_>) -> Self {
+        Self {
+            key_units: units::<T::Element>(a.key_dim),
+            value_units: units::<T::Element>(KEYS),
+            value_width: a.value_dim.next_multiple_of(2 * MAX_LANES),
+            room: KEYS * T::room(a.key_dim.max(a.value_dim)),
+        }
     }
 
     /// A packed block of keys and values: the keys' panels, the values' panels, and 1 where all values are finite.
@@ -278,10 +299,11 @@ impl Sizes {
     }
 
     /// The parts of it, as in `block::Buffers`.
-    fn parts(&self, rows: usize) -> [usize; 8] {
+    fn parts(&self, rows: usize) -> [usize; 9] {
         let unpacked = rows * self.key_units.max(self.value_units);
         [
             rows * self.key_units,
+            self.room,
             self.block(),
             unpacked,
             rows * KEYS,

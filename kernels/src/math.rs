@@ -12,13 +12,6 @@ fn polynomial<S: Simd, const N: usize>(s: S, x: S::V, coefficients: [f32; N]) ->
     sum
 }
 
-/// `2^n` for a whole `n` in -126..=127.
-#[inline(always)]
-fn pow2<S: Simd>(s: S, n: S::V) -> S::V {
-    // 2^23 makes room: the sum's low bits are n + 127, the biased exponent.
-    s.shift_to_exponent(s.add(n, s.splat(8_388_608.0 + 127.0)))
-}
-
 /// `e^x`, to two units in the last place; 1 exactly at 0, 0 at -∞, ∞ where it overflows, NaN for NaN.
 ///
 /// Cody and Waite's reduction to `e^r · 2^n` with |r| ≤ ln 2 / 2, and the polynomial of Cephes' `expf`.
@@ -34,9 +27,7 @@ pub(crate) fn exp<S: Simd>(s: S, x: S::V) -> S::V {
     let r = s.fma(n, s.splat(2.121_944_4e-4), r);
     let p = polynomial(s, r, [0.5, 1.666_666_5e-1, 4.166_579_6e-2, 8.333_452e-3, 1.398_199_9e-3, 1.987_569_1e-4]);
     let p = s.add(s.fma(p, s.mul(r, r), r), s.splat(1.0));
-    // 2^n in two factors: n alone may be out of the exponent's range.
-    let half = s.sub(s.fma(n, s.splat(0.5), magic), magic);
-    s.mul(s.mul(p, pow2(s, half)), pow2(s, s.sub(n, half)))
+    s.times_power_of_two(p, n)
 }
 
 /// `1 / (1 + e^-x)`.

@@ -17,6 +17,16 @@ pub(crate) fn for_each(tasks: usize, work: usize, task: impl Fn(usize) + Send + 
     pool::run(tasks, if work < WORTHWHILE { 1 } else { threads() }, &task);
 }
 
+/// Calls `task` for each `size` elements of `data` (the last may be fewer) with their number, on several threads if `work` (roughly,
+/// in multiply-adds) is worth it.
+///
+/// # Panics
+/// If `size` is 0.
+pub fn for_each_part<T: Send>(data: &mut [T], size: usize, work: usize, task: impl Fn(usize, &mut [T]) + Send + Sync) {
+    let parts: Vec<_> = data.chunks_mut(size).map(Mutex::new).collect();
+    for_each(parts.len(), work, |part| task(part, &mut parts[part].lock().unwrap_or_else(PoisonError::into_inner)));
+}
+
 /// Room for results: as many zeros, which threads share to write where they are many.
 pub fn zeros(len: usize) -> Vec<f32> {
     /// Numbers of a task.
@@ -25,10 +35,8 @@ pub fn zeros(len: usize) -> Vec<f32> {
         return vec![0.0; len];
     }
     let mut zeros = Vec::with_capacity(len);
-    let parts: Vec<_> = zeros.spare_capacity_mut()[..len].chunks_mut(CHUNK).map(Mutex::new).collect();
-    for_each(parts.len(), len, |part| {
-        parts[part].lock().unwrap_or_else(PoisonError::into_inner).fill(MaybeUninit::new(0.0));
-    });
+    let room = &mut zeros.spare_capacity_mut()[..len];
+    for_each_part(room, CHUNK, len, |_, part| part.fill(MaybeUninit::new(0.0)));
     // SAFETY: each part of the first `len` numbers has had its task.
     unsafe { zeros.set_len(len) };
     zeros

@@ -67,7 +67,7 @@ pub(crate) fn to_units<E: Element>(x: &[f32], row: &mut [f32]) {
 
 /// The bits of `x` in bf16, to nearest, ties to even. Without branches, unlike `half`'s, so that it vectorises.
 #[inline(always)]
-fn round(x: f32) -> u32 {
+pub(crate) fn round(x: f32) -> u32 {
     let bits = x.to_bits();
     let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
     if x.is_nan() { bits >> 16 | 0x40 } else { rounded }

@@ -4,6 +4,7 @@
 //! depend, bit for bit, on what other results are computed along with it.
 
 use crate::simd::{Element, STRANDS, Simd};
+use std::array::from_fn;
 
 /// Rows of the left factor that are packed together: a multiple of every [`Simd::ROWS`] and [`Simd::LANES`].
 pub(crate) const BLOCK: usize = 48;
@@ -59,10 +60,32 @@ fn scatter<E: Element>(src: &[E], stride: usize, rows: usize, from: usize, len: 
     }
 }
 
-/// `c[r, j] += sum_u x[u, r] · w[u, j]` for `rows` rows and the columns of one panel, units of elements of type `E`: `x` is
-/// packed `x_width` wide, `w` is a packed panel, row `r` of `c` begins at `r * c_stride`.
+/// `c[r, j] += sum_u x[u, r] · w[u, j]` for `rows` rows and the first `columns` of one panel, units of elements of type `E`: `x`
+/// is packed `x_width` wide, `w` is a packed panel, row `r` of `c` begins at `r * c_stride` and has room for all of the panel.
 #[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "two matrices, their widths and a result")]
 pub(crate) fn multiply<S: Simd, E: Element>(
+    s: S,
+    x: &[f32],
+    x_width: usize,
+    rows: usize,
+    w: &[f32],
+    columns: usize,
+    c: &mut [f32],
+    c_stride: usize,
+) {
+    if w.is_empty() {
+        return;
+    }
+    match columns <= S::LANES {
+        true => vectors::<S, E, 1>(s, x, x_width, rows, w, c, c_stride),
+        false => vectors::<S, E, 2>(s, x, x_width, rows, w, c, c_stride),
+    }
+}
+
+/// [`multiply`] for `V` vectors of columns.
+#[inline(always)]
+fn vectors<S: Simd, E: Element, const V: usize>(
     s: S,
     x: &[f32],
     x_width: usize,
@@ -71,25 +94,22 @@ pub(crate) fn multiply<S: Simd, E: Element>(
     c: &mut [f32],
     c_stride: usize,
 ) {
-    if w.is_empty() {
-        return;
-    }
     let mut r = 0;
     while r < rows {
         let (x, c) = (&x[r..], &mut c[r * c_stride..]);
         r += match rows - r {
-            12.. if S::ROWS >= 12 => tile::<S, E, 12>(s, x, x_width, w, c, c_stride),
-            6.. if S::ROWS >= 6 => tile::<S, E, 6>(s, x, x_width, w, c, c_stride),
-            4.. => tile::<S, E, 4>(s, x, x_width, w, c, c_stride),
-            2.. => tile::<S, E, 2>(s, x, x_width, w, c, c_stride),
-            _ => tile::<S, E, 1>(s, x, x_width, w, c, c_stride),
+            12.. if S::ROWS >= 12 => tile::<S, E, 12, V>(s, x, x_width, w, c, c_stride),
+            6.. if S::ROWS >= 6 => tile::<S, E, 6, V>(s, x, x_width, w, c, c_stride),
+            4.. => tile::<S, E, 4, V>(s, x, x_width, w, c, c_stride),
+            2.. => tile::<S, E, 2, V>(s, x, x_width, w, c, c_stride),
+            _ => tile::<S, E, 1, V>(s, x, x_width, w, c, c_stride),
         }
     }
 }
 
-/// [`multiply`] for `R` rows, all of whose results are in registers. Returns `R`.
+/// [`vectors`] for `R` rows, all of whose results are in registers. Returns `R`.
 #[inline(always)]
-fn tile<S: Simd, E: Element, const R: usize>(
+fn tile<S: Simd, E: Element, const R: usize, const V: usize>(
     s: S,
     x: &[f32],
     x_width: usize,
@@ -97,14 +117,14 @@ fn tile<S: Simd, E: Element, const R: usize>(
     c: &mut [f32],
     c_stride: usize,
 ) -> usize {
-    let mut sums = [[s.splat(0.0); 2]; R];
+    let mut sums = [[s.splat(0.0); V]; R];
     for (r, sum) in sums.iter_mut().enumerate() {
         let c = &c[r * c_stride..][..panel::<S>()];
-        *sum = [s.load(c), s.load(&c[S::LANES..])];
+        *sum = from_fn(|v| s.load(&c[v * S::LANES..]));
     }
     for (u, w) in w.chunks_exact(panel::<S>()).enumerate() {
         let x = &x[u * x_width..][..R];
-        let w = [s.load(w), s.load(&w[S::LANES..])];
+        let w: [S::V; V] = from_fn(|v| s.load(&w[v * S::LANES..]));
         for (sum, x) in sums.iter_mut().zip(x) {
             let x = s.splat(*x);
             for (sum, w) in sum.iter_mut().zip(w) {
@@ -114,8 +134,7 @@ fn tile<S: Simd, E: Element, const R: usize>(
     }
     for (r, sum) in sums.iter().enumerate() {
         let c = &mut c[r * c_stride..][..panel::<S>()];
-        s.store(sum[0], c);
-        s.store(sum[1], &mut c[S::LANES..]);
+        sum.iter().enumerate().for_each(|(v, sum)| s.store(*sum, &mut c[v * S::LANES..]));
     }
     R
 }

@@ -2,60 +2,16 @@
 
 mod common;
 
+use common::weight::Weight;
 use common::{bits, config, cpus, random, with_threads};
 use half::bf16;
 use proptest::prelude::*;
 use seekvl_kernels::{Cpu, Elements, Isa, Matrix, linear};
 
-/// A weight in either type.
-enum Weight {
-    F32(Vec<f32>),
-    Bf16(Vec<bf16>),
-}
-
-impl Weight {
-    fn new(seed: u64, len: usize, half: bool) -> Self {
-        let w = random(seed, len);
-        if half { Self::Bf16(w.into_iter().map(bf16::from_f32).collect()) } else { Self::F32(w) }
-    }
-
-    fn matrix(&self, n: usize, k: usize) -> Matrix<'_> {
-        let elements = match self {
-            Self::F32(w) => Elements::F32(w),
-            Self::Bf16(w) => Elements::Bf16(w),
-        };
-        Matrix::new(elements, n, k)
-    }
-
-    fn get(&self, i: usize) -> f64 {
-        match self {
-            Self::F32(w) => w[i].into(),
-            Self::Bf16(w) => w[i].into(),
-        }
-    }
-
-    /// What the product sees of an activation.
-    fn round(&self, x: f32) -> f64 {
-        match self {
-            Self::F32(_) => x.into(),
-            Self::Bf16(_) => bf16::from_f32(x).into(),
-        }
-    }
-}
-
-/// `y` within the bound of a sum of k products in f32, each rounded: `(k + 2) · 2^-24 · Σ |x w|`, twice as much where
-/// product and sum are rounded apart.
 fn check(cpu: Cpu, x: &[f32], w: &Weight, bias: Option<&[f32]>, n: usize, k: usize, y: &[f32]) {
     for (i, y) in y.iter().enumerate() {
         let (row, output) = (i / n, i % n);
-        let mut sum = bias.map_or(0.0, |b| f64::from(b[output]));
-        let mut magnitude = sum.abs();
-        for j in 0..k {
-            let product = w.round(x[row * k + j]) * w.get(output * k + j);
-            sum += product;
-            magnitude += product.abs();
-        }
-        let bound = 2.0 * (k + 2) as f64 * 2f64.powi(-24) * magnitude + 1e-37;
+        let (sum, bound) = w.product(&x[row * k..][..k], output, bias.map_or(0.0, |bias| bias[output]));
         assert!((f64::from(*y) - sum).abs() <= bound, "{:?} y[{row}, {output}] = {y}, not {sum}", cpu.isa());
     }
 }

@@ -4,7 +4,7 @@ mod common;
 
 use common::{bits, config, cpus, random, with_threads};
 use proptest::prelude::*;
-use seekvl_kernels::quantized::blocks::{Block, Q4_0, Q4K, Q5K, Q6K, Q8_0, Quantize};
+use seekvl_kernels::quantized::blocks::{Q4_0, Q4K, Q5K, Q6K, Q8_0, Quantize};
 use seekvl_kernels::quantized::{Format, Quantized, linear_quantized};
 use seekvl_kernels::{Activation, Cpu, Epilogue, Isa, gelu_erf, gelu_tanh};
 use std::ops::Range;
@@ -167,7 +167,7 @@ proptest! {
     fn any_blocks_give_the_same_everywhere(format in formats(), m in 1usize..7, seed: u64, bytes in prop::collection::vec(any::<u8>(), 210)) {
         let (n, k) = (5, 256);
         let values = random(seed, m * k);
-        let bytes: Vec<u8> = bytes.into_iter().cycle().take(file_bytes(format, n)).collect();
+        let bytes: Vec<u8> = bytes.into_iter().cycle().take(n * format.row_bytes(k).expect("whole blocks")).collect();
         let Some(w) = Quantized::from_blocks(format, n, k, &bytes) else { panic!("{format:?}") };
         let y = run(portable(), &values, &w, 0..n, None);
         for cpu in cpus() {
@@ -176,18 +176,6 @@ proptest! {
                 prop_assert!(a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan(), "{a} {b} {:?}", cpu.isa());
             }
         }
-    }
-}
-
-/// Bytes of `n` rows of 256 weights in a file.
-fn file_bytes(format: Format, n: usize) -> usize {
-    n * match format {
-        Format::Q8_0 => 8 * Q8_0::BYTES,
-        Format::Q4_0 => 8 * Q4_0::BYTES,
-        Format::Q4K => Q4K::BYTES,
-        Format::Q5K => Q5K::BYTES,
-        Format::Q6K => Q6K::BYTES,
-        _ => unreachable!("a new format"),
     }
 }
 

@@ -55,32 +55,24 @@ fn rounded_bytes_are_those_of_gguf() {
 fn rows_are_their_blocks() {
     let (rows, cols) = (19, 512);
     let x = random(3, rows * cols);
-    let kinds = Format::ALL.map(BlockKind::Packed).into_iter().chain([BlockKind::Q5_0, BlockKind::Q5_1]);
-    for kind in kinds {
-        let mut bytes = vec![0; rows * kind.row_bytes(cols).expect("whole blocks")];
+    for format in Format::ALL {
+        let mut bytes = vec![0; rows * format.row_bytes(cols).expect("whole blocks")];
         let fill = |row: usize, values: &mut [f32]| values.copy_from_slice(&x[row * cols..][..cols]);
-        quantize_rows(Cpu::detect(), kind, cols, fill, &mut bytes);
+        quantize_rows(Cpu::detect(), format, cols, fill, &mut bytes);
         let mut numbers = vec![f32::NAN; rows * cols];
-        kind.dequantize(&bytes, &mut numbers);
-        let (format, bytes) = match kind {
-            BlockKind::Packed(format) => (format, bytes),
-            _ => match kind.as_q8_0(&bytes) {
-                Some(wide) => (Format::Q8_0, wide),
-                None => continue,
-            },
-        };
+        format.dequantize(&bytes, &mut numbers);
         let packed = Quantized::from_blocks(format, rows, cols, &bytes).expect("whole blocks");
         let quantized = Quantized::quantize(Cpu::detect(), format, rows, cols, fill);
         for (row, numbers) in numbers.chunks(cols).enumerate() {
             let mut values = vec![f32::NAN; cols];
             packed.dequantize_row(row, &mut values);
-            assert_eq!(bits(&values), bits(numbers), "{kind:?}");
+            assert_eq!(bits(&values), bits(numbers), "{format:?}");
             quantized.dequantize_row(row, &mut values);
-            assert!(kind == BlockKind::Q5_0 || bits(&values) == bits(numbers), "{kind:?}");
+            assert_eq!(bits(&values), bits(numbers), "{format:?}");
         }
     }
-    assert_eq!(BlockKind::Packed(Format::Q4K).row_bytes(128), None);
-    assert_eq!(BlockKind::Packed(Format::Q8_0).row_bytes(usize::MAX - 31), None);
+    assert_eq!(Format::Q4K.row_bytes(128), None);
+    assert_eq!(Format::Q8_0.row_bytes(usize::MAX - 31), None);
 }
 
 /// Weights that the search has every kind of trouble with, in runs of 32: no minimum that the format has, nothing to fit,
@@ -121,28 +113,27 @@ fn bytes_are_the_same_everywhere() {
     let x = troublesome(rows * cols);
     let fill = |row: usize, values: &mut [f32]| values.copy_from_slice(&x[row * cols..][..cols]);
     let all = [
-        (BlockKind::Packed(Format::Q8_0), alone::<Q8_0>(&x)),
-        (BlockKind::Packed(Format::Q4_0), alone::<Q4_0>(&x)),
-        (BlockKind::Q5_0, alone::<Q5_0>(&x)),
-        (BlockKind::Q5_1, alone::<Q5_1>(&x)),
-        (BlockKind::Packed(Format::Q4K), alone::<Q4K>(&x)),
-        (BlockKind::Packed(Format::Q5K), alone::<Q5K>(&x)),
-        (BlockKind::Packed(Format::Q6K), alone::<Q6K>(&x)),
+        (Format::Q8_0, alone::<Q8_0>(&x)),
+        (Format::Q4_0, alone::<Q4_0>(&x)),
+        (Format::Q5_0, alone::<Q5_0>(&x)),
+        (Format::Q5_1, alone::<Q5_1>(&x)),
+        (Format::Q4K, alone::<Q4K>(&x)),
+        (Format::Q5K, alone::<Q5K>(&x)),
+        (Format::Q6K, alone::<Q6K>(&x)),
     ];
-    for (kind, expected) in all {
+    for (format, expected) in all {
         for cpu in cpus() {
             let mut bytes = vec![0; expected.len()];
-            quantize_rows(cpu, kind, cols, fill, &mut bytes);
-            assert!(bytes == expected, "{kind:?} on {cpu:?}");
-            let BlockKind::Packed(format) = kind else { continue };
+            quantize_rows(cpu, format, cols, fill, &mut bytes);
+            assert!(bytes == expected, "{format:?} on {cpu:?}");
             let packed = Quantized::quantize(cpu, format, rows, cols, fill);
             let (mut values, mut numbers) = (vec![f32::NAN; cols], vec![f32::NAN; cols]);
             for (row, bytes) in bytes.chunks(expected.len() / rows).enumerate() {
                 packed.dequantize_row(row, &mut values);
-                kind.dequantize(bytes, &mut numbers);
+                format.dequantize(bytes, &mut numbers);
                 assert!(
                     values.iter().zip(&numbers).all(|(a, b)| a == b || a.is_nan() && b.is_nan()),
-                    "{kind:?} on {cpu:?}"
+                    "{format:?} on {cpu:?}"
                 );
             }
         }
@@ -168,6 +159,18 @@ mod definition {
 
     pub fn q4_0(bytes: &[u8], i: usize) -> f64 {
         half(bytes, 0) * (f64::from(field(bytes, 2, i % 16 * 8 + i / 16 * 4, 4)) - 8.0)
+    }
+
+    fn five(bytes: &[u8], from: usize, i: usize) -> f64 {
+        f64::from(field(bytes, from + 4, i % 16 * 8 + i / 16 * 4, 4) + 16 * field(bytes, from, i, 1))
+    }
+
+    pub fn q5_0(bytes: &[u8], i: usize) -> f64 {
+        half(bytes, 0) * (five(bytes, 2, i) - 16.0)
+    }
+
+    pub fn q5_1(bytes: &[u8], i: usize) -> f64 {
+        half(bytes, 0) * five(bytes, 4, i) + half(bytes, 2)
     }
 
     fn affine(bytes: &[u8], i: usize, code: u32) -> f64 {
@@ -222,6 +225,8 @@ proptest! {
         }
         check::<Q8_0>(seed, &[0], definition::q8_0);
         check::<Q4_0>(seed, &[0], definition::q4_0);
+        check::<Q5_0>(seed, &[0], definition::q5_0);
+        check::<Q5_1>(seed, &[0, 2], definition::q5_1);
         check::<Q4K>(seed, &[0, 2], definition::q4_k);
         check::<Q5K>(seed, &[0, 2], definition::q5_k);
         check::<Q6K>(seed, &[208], definition::q6_k);

@@ -3,10 +3,11 @@
 mod grouped;
 mod latent;
 
+use crate::cache::CachedRows;
 use crate::{AttentionSpec, DecoderSpec, Result, Span};
 use grouped::Grouped;
 use latent::Latent;
-use seekvl_nn::{Angles, Arithmetic, Linear, Loader, Mask, Tensor, round_rows};
+use seekvl_nn::{Angles, Arithmetic, Linear, Loader, Mask, Tensor};
 
 /// Of either kind.
 pub(crate) struct Attention(Box<dyn Heads + Send + Sync>);
@@ -46,11 +47,7 @@ impl Attention {
     /// `x`: `[rows, hidden]`, and so is the result. Projects all rows at once, then lets each span attend to its cache,
     /// which it appends to at `layer`.
     pub fn forward(&self, x: &Tensor, angles: &Angles, layer: usize, spans: &mut [Span<'_>]) -> Result<Tensor> {
-        let (queries, mut rows) = self.0.project(x, angles)?;
-        // As roughly as products with the weights round, or less.
-        if self.arithmetic() != Arithmetic::F32 {
-            rows = round_rows(&rows)?;
-        }
+        let (queries, rows) = self.0.project(x, angles)?;
         let (mut values, mut start) = (Vec::new(), 0);
         for spans in spans.chunk_by_mut(|a, b| a.form == b.form) {
             let (form, first) = (spans[0].form, start);
@@ -93,14 +90,9 @@ trait Heads {
 /// What a span attends to.
 struct Cached {
     rows: usize,
-    /// The rows of the sequence that there are, those of the span included, in blocks.
-    all: Vec<Tensor>,
+    /// The rows of the sequence that there are, those of the span included.
+    all: CachedRows,
     mask: Mask,
-}
-
-/// A part of each block of cached rows, without a copy.
-fn parts(blocks: &[Tensor], dim: usize, start: usize, len: usize) -> Result<Vec<Tensor>> {
-    Ok(blocks.iter().map(|block| block.narrow(dim, start, len)).collect::<Result<_, _>>()?)
 }
 
 /// Bytes of some matrices.

@@ -1,7 +1,7 @@
 //! What a decoder keeps of the tokens it has seen.
 
 use crate::{DecoderSpec, Error, Result};
-use seekvl_nn::{KEYS, Tensor};
+use seekvl_nn::{CacheType, KEYS, Tensor};
 use std::collections::VecDeque;
 use std::fmt;
 
@@ -11,8 +11,9 @@ use std::fmt;
 /// It grows in blocks of [`Cache::BLOCK`] tokens; nothing is moved when it grows. Where the decoder attends to a window,
 /// blocks that no further token sees are let go.
 pub struct Cache {
-    /// For each layer the blocks from token `gone` on, `[heads, BLOCK, width]`: what a head reads lies together.
+    /// For each layer the blocks from token `gone` on, `[heads, BLOCK, elements]`: what a head reads lies together.
     layers: Vec<VecDeque<Tensor>>,
+    kind: CacheType,
     row: (usize, usize),
     len: usize,
     /// Tokens at the beginning that were let go, a multiple of the block.
@@ -25,9 +26,10 @@ impl Cache {
     /// Tokens of a block. Attention takes keys in blocks of as many, so that it can read these where they are.
     pub const BLOCK: usize = KEYS;
 
-    pub(crate) fn new(spec: &DecoderSpec) -> Self {
+    pub(crate) fn new(spec: &DecoderSpec, kind: CacheType) -> Self {
         Self {
             layers: vec![VecDeque::new(); spec.layers],
+            kind,
             row: spec.attention.cache_row(),
             len: 0,
             gone: 0,
@@ -44,6 +46,11 @@ impl Cache {
     /// Whether nothing was seen.
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// What it keeps keys and values as.
+    pub fn kind(&self) -> CacheType {
+        self.kind
     }
 
     /// Most tokens that the sequence can have, as [`DecoderSpec::longest`] says.
@@ -75,8 +82,8 @@ impl Cache {
     }
 
     /// Whether `rows` more tokens fit, in the cache of a decoder like this one.
-    pub(crate) fn check(&self, spec: &DecoderSpec, rows: usize) -> Result<()> {
-        let same = self.layers.len() == spec.layers && self.row == spec.attention.cache_row();
+    pub(crate) fn check(&self, spec: &DecoderSpec, kind: CacheType, rows: usize) -> Result<()> {
+        let same = (self.layers.len(), self.row, self.kind) == (spec.layers, spec.attention.cache_row(), kind);
         if !same || (self.limit, self.window) != (spec.longest(), spec.window) {
             return Err(Error::ForeignCache);
         }
@@ -100,13 +107,13 @@ impl Cache {
     }
 
     /// Writes `rows` `[n, heads, width]` of layer `layer` after the tokens that all layers have, and returns those that
-    /// are there and the new ones, in blocks. They become part of the sequence with [`Cache::advance`].
-    pub(crate) fn append(&mut self, layer: usize, rows: &Tensor) -> Result<Vec<Tensor>> {
-        let (blocks, rows) = (&mut self.layers[layer], rows.transpose(0, 1)?);
+    /// are there and the new ones. They become part of the sequence with [`Cache::advance`].
+    pub(crate) fn append(&mut self, layer: usize, rows: &Tensor) -> Result<CachedRows> {
+        let (blocks, rows) = (&mut self.layers[layer], self.kind.store(rows)?.transpose(0, 1)?);
         let (start, count) = (self.len - self.gone, rows.dim(1)?);
         let end = start + count;
         while blocks.len() * Self::BLOCK < end {
-            blocks.push_back(Tensor::zeros((self.row.0, Self::BLOCK, self.row.1), rows.dtype(), rows.device())?);
+            blocks.push_back(Tensor::zeros((self.row.0, Self::BLOCK, rows.dim(2)?), rows.dtype(), rows.device())?);
         }
         let mut at = start;
         while at < end {
@@ -118,7 +125,8 @@ impl Cache {
         let filled = |(index, block): (usize, &Tensor)| {
             block.narrow(1, 0, Self::BLOCK.min(end - index * Self::BLOCK))?.transpose(0, 1)
         };
-        Ok(blocks.iter().take(end.div_ceil(Self::BLOCK)).enumerate().map(filled).collect::<Result<_, _>>()?)
+        let blocks = blocks.iter().take(end.div_ceil(Self::BLOCK)).enumerate().map(filled).collect::<Result<_, _>>()?;
+        Ok(CachedRows { blocks, kind: self.kind })
     }
 
     /// Counts `rows` tokens in, after every layer has appended them, and lets blocks go that are out of sight. One more
@@ -133,9 +141,43 @@ impl Cache {
     }
 }
 
+/// What a cache keeps of the tokens of one layer, `[tokens, heads, width]`, as it keeps it.
+pub(crate) struct CachedRows {
+    blocks: Vec<Tensor>,
+    kind: CacheType,
+}
+
+impl CachedRows {
+    /// Of some heads, for [`attention`](seekvl_nn::attention()), without a copy.
+    pub fn heads(&self, start: usize, count: usize) -> Result<Vec<Tensor>> {
+        Ok(self.blocks.iter().map(|block| block.narrow(1, start, count)).collect::<Result<_, _>>()?)
+    }
+
+    /// The first numbers of each head, in the same way.
+    pub fn front(&self, width: usize) -> Result<Vec<Tensor>> {
+        let elements = self.kind.elements(width);
+        Ok(self.blocks.iter().map(|block| block.narrow(2, 0, elements)).collect::<Result<_, _>>()?)
+    }
+
+    /// All, as they are kept.
+    pub fn all(&self) -> &[Tensor] {
+        &self.blocks
+    }
+
+    /// All, as numbers.
+    pub fn numbers(&self) -> Result<Tensor> {
+        Ok(CacheType::restore(&Tensor::cat(&self.blocks, 0)?)?)
+    }
+}
+
 impl fmt::Debug for Cache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { len, limit, .. } = self;
-        f.debug_struct("Cache").field("len", len).field("limit", limit).field("bytes", &self.bytes()).finish()
+        let Self { len, limit, kind, .. } = self;
+        f.debug_struct("Cache")
+            .field("kind", kind)
+            .field("len", len)
+            .field("limit", limit)
+            .field("bytes", &self.bytes())
+            .finish()
     }
 }

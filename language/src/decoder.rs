@@ -3,7 +3,7 @@
 use crate::attention::Attention;
 use crate::feed_forward::FeedForward;
 use crate::{Cache, DecoderSpec, Error, LatentForm, Probe, Result};
-use seekvl_nn::{Angles, Arithmetic, DType, Embedding, Linear, Loader, RmsNorm, Rotary, Tensor};
+use seekvl_nn::{Angles, Arithmetic, CacheType, DType, Embedding, Linear, Loader, RmsNorm, Rotary, Tensor};
 
 /// A language model's decoder, assembled from the parts that its [`DecoderSpec`] names. It is immutable: one serves many
 /// threads, each with its own [`Cache`]s.
@@ -14,6 +14,7 @@ pub struct Decoder {
     layers: Vec<Layer>,
     norm: RmsNorm,
     output: Linear,
+    cache_type: CacheType,
 }
 
 /// Rows of one pass that belong to one sequence, and what the decoder keeps of that sequence.
@@ -31,9 +32,13 @@ impl Decoder {
     /// (`model.embed_tokens`, `model.layers.0`, ..., `model.norm`, `lm_head`) at the loader's place.
     ///
     /// # Errors
-    /// A specification that [`DecoderSpec::check`] refuses; a tensor that is missing, misshapen or of an unread type.
+    /// A specification that [`DecoderSpec::check`] refuses, or that chooses a cache's type elsewhere than on a CPU; a tensor
+    /// that is missing, misshapen or of an unread type.
     pub fn load(loader: &Loader, spec: &DecoderSpec) -> Result<Self> {
         spec.check()?;
+        if spec.cache_type.is_some() && !loader.device().is_cpu() {
+            return Err(Error::CacheOnDevice);
+        }
         let model = loader.at("model");
         let embedding = model.embedding("embed_tokens", spec.vocab_size, spec.hidden_size)?;
         let output = if spec.tied_embeddings {
@@ -42,13 +47,17 @@ impl Decoder {
         } else {
             loader.linear("lm_head", spec.hidden_size, spec.vocab_size, false)?
         };
-        let layers = model.at("layers");
+        let at = model.at("layers");
+        let layers: Vec<Layer> =
+            (0..spec.layers).map(|layer| Layer::load(&at.at(layer), spec, layer)).collect::<Result<_>>()?;
+        let cache_type = spec.cache_type.unwrap_or(CacheType::of(arithmetic(&layers, &output)));
         Ok(Self {
             embedding,
             rotary: spec.rotary.build(),
-            layers: (0..spec.layers).map(|layer| Layer::load(&layers.at(layer), spec, layer)).collect::<Result<_>>()?,
+            layers,
             norm: model.rms_norm("norm", spec.hidden_size, spec.rms_eps)?,
             output,
+            cache_type,
             spec: spec.clone(),
         })
     }
@@ -66,12 +75,17 @@ impl Decoder {
 
     /// The arithmetic of the layers' products, by the weights of the first.
     pub fn arithmetic(&self) -> Arithmetic {
-        self.layers.first().map_or(self.output.weight().arithmetic(), |layer| layer.attention.arithmetic())
+        arithmetic(&self.layers, &self.output)
+    }
+
+    /// What its caches keep keys and values as: what the specification says, or else what takes nothing from its products.
+    pub fn cache_type(&self) -> CacheType {
+        self.cache_type
     }
 
     /// An empty cache for one sequence.
     pub fn new_cache(&self) -> Cache {
-        Cache::new(&self.spec)
+        Cache::new(&self.spec, self.cache_type)
     }
 
     /// The embeddings of `ids`, `[ids, hidden]`, `f32` on a CPU.
@@ -125,7 +139,7 @@ impl Decoder {
             return Err(Error::Spans { rows, spans: spans.iter().map(|span| span.rows).collect() });
         }
         for span in spans {
-            span.cache.check(&self.spec, span.rows)?;
+            span.cache.check(&self.spec, self.cache_type, span.rows)?;
         }
         Ok(spans.iter().flat_map(|span| span.cache.len()..span.cache.len() + span.rows).collect())
     }
@@ -148,6 +162,10 @@ impl Decoder {
     pub(crate) fn output(&self) -> &Linear {
         &self.output
     }
+}
+
+fn arithmetic(layers: &[Layer], output: &Linear) -> Arithmetic {
+    layers.first().map_or(output.weight().arithmetic(), |layer| layer.attention.arithmetic())
 }
 
 /// One decoder layer: attention, then feed-forward, each behind a norm and added to the residual stream.

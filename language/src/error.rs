@@ -49,6 +49,9 @@ pub enum Error {
     /// A cache that another decoder made.
     #[error("the cache was made by another decoder")]
     ForeignCache,
+    /// A cache's type was chosen elsewhere than on a CPU.
+    #[error("a cache's type can be chosen on a CPU only")]
+    CacheOnDevice,
     /// A file cannot be read.
     #[error("cannot read {}", path.display())]
     ReadFile {

@@ -41,8 +41,8 @@ impl FeedForward {
         match self {
             Self::Dense(mlp) => Ok(mlp.forward(x)?),
             Self::Sparse(sparse) => {
-                let routing = sparse.router.route(x)?;
-                probe.routed(layer, &routing);
+                let mut routing = sparse.router.route(x)?;
+                probe.routed(layer, &mut routing);
                 sparse.forward(x, &routing)
             }
         }

@@ -2,8 +2,8 @@
 //! "DeepSeek-V3", section 2.2). The engine lets it draft, and the decoder verify.
 
 use crate::decoder::Layer;
-use crate::{Cache, Decoder, DecoderSpec, Error, Result, Span};
-use seekvl_nn::{DType, Embedding, Linear, Loader, RmsNorm, Rotary, Tensor};
+use crate::{Cache, Decoder, DecoderSpec, Error, Probe, Result, Span};
+use seekvl_nn::{CacheType, DType, Embedding, Linear, Loader, RmsNorm, Rotary, Tensor};
 
 /// The layer that drafts. Immutable, as the decoder is; each sequence has a [`Cache`] of its own for it.
 pub struct Mtp {
@@ -17,6 +17,7 @@ pub struct Mtp {
     layer: Layer,
     norm: RmsNorm,
     output: Linear,
+    cache_type: CacheType,
 }
 
 impl Mtp {
@@ -51,6 +52,7 @@ impl Mtp {
                 true => head.linear("head", hidden, vocab, false)?,
                 false => decoder.output().clone(),
             },
+            cache_type: decoder.cache_type(),
             spec: DecoderSpec { layers: 1, ..spec.clone() },
         }))
     }
@@ -67,30 +69,37 @@ impl Mtp {
         loader.at("model").at("layers").at(spec.layers)
     }
 
-    /// An empty cache for one sequence.
+    /// An empty cache for one sequence, of the decoder's type.
     pub fn new_cache(&self) -> Cache {
-        Cache::new(&self.spec)
+        Cache::new(&self.spec, self.cache_type)
     }
 
     /// Runs packed rows: row `i` has the decoder's state `hidden` `[rows, hidden]` after its final norm at position
     /// `positions[i] - 1`, and the token `ids[i]` at `positions[i]`. Returns states `[rows, hidden]` that are worth
-    /// [`Mtp::logits`] of the token at `positions[i] + 1`.
+    /// [`Mtp::logits`] of the token at `positions[i] + 1`. To `probe` it is layer 0.
     ///
     /// # Errors
     /// An id outside the vocabulary, spans that the rows do not add up to, a cache of another model.
-    pub fn forward(&self, hidden: &Tensor, ids: &[u32], positions: &[usize], spans: &mut [Span<'_>]) -> Result<Tensor> {
+    pub fn forward(
+        &self,
+        hidden: &Tensor,
+        ids: &[u32],
+        positions: &[usize],
+        spans: &mut [Span<'_>],
+        probe: &mut dyn Probe,
+    ) -> Result<Tensor> {
         let rows = ids.len();
         let spanned: usize = spans.iter().map(|span| span.rows).sum();
         if hidden.dims() != [rows, self.spec.hidden_size] || positions.len() != rows || spanned != rows || rows == 0 {
             return Err(Error::Spans { rows, spans: spans.iter().map(|span| span.rows).collect() });
         }
         for span in &*spans {
-            span.cache.check(&self.spec, span.rows)?;
+            span.cache.check(&self.spec, self.cache_type, span.rows)?;
         }
         let tokens = self.token_norm.forward(&self.embedding.forward(ids)?)?;
         let joined = Tensor::cat(&[tokens, self.hidden_norm.forward(hidden)?], 1)?;
         let angles = self.rotary.angles(positions);
-        let states = self.layer.forward(&self.join.forward(&joined)?, &angles, 0, spans, &mut ())?;
+        let states = self.layer.forward(&self.join.forward(&joined)?, &angles, 0, spans, probe)?;
         for span in spans {
             span.cache.advance(span.rows);
         }

@@ -12,8 +12,9 @@ pub trait Probe {
         let _ = (layer, hidden);
     }
 
-    /// The experts that decoder layer `layer` sent each row to.
-    fn routed(&mut self, layer: usize, experts: &Routing) {
+    /// The experts that decoder layer `layer` sends each row to. They may be changed, to as many of those that there are: rows
+    /// then go there.
+    fn routed(&mut self, layer: usize, experts: &mut Routing) {
         let _ = (layer, experts);
     }
 

@@ -13,6 +13,7 @@ pub use rotary::{RotaryScaling, RotarySpec};
 pub use yarn::YarnSpec;
 
 use crate::{Architecture, Error, GroupRank, Groups, LanguageConfig, Result, RouterSpec, Score};
+use seekvl_nn::CacheType;
 
 /// The architecture of a decoder. [`DecoderSpec::from_config`] makes one from a checkpoint's configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +29,8 @@ pub struct DecoderSpec {
     /// How many positions a position attends to, itself included: the last of those up to it. All of them, if not given.
     /// [`DecoderSpec::with_window`] sets it.
     pub window: Option<usize>,
+    /// What caches keep keys and values as, on a CPU; if not given, whatever takes nothing from the decoder's products.
+    pub cache_type: Option<CacheType>,
     /// The attention of every layer.
     pub attention: AttentionSpec,
     /// The rotary embedding of every layer.
@@ -133,6 +136,7 @@ impl DecoderSpec {
             layers: raw.num_hidden_layers,
             max_positions: raw.max_position_embeddings,
             window: None,
+            cache_type: None,
             attention,
             rotary,
             intermediate_size: raw.intermediate_size,

@@ -3,7 +3,7 @@
 use crate::{Error, Result, host};
 use candle_core::{D, DType, Device, Tensor, WithDType};
 use half::bf16;
-use seekvl_kernels::{Attention, Cpu, GridBias, Rows};
+use seekvl_kernels::{Attention, Cpu, GridBias, Rows, q8};
 use std::slice::from_ref;
 
 pub use seekvl_kernels::{KEYS, Mask};
@@ -13,8 +13,9 @@ pub use seekvl_kernels::{KEYS, Mask};
 /// `h / (heads / kv_heads)`. Keys and values are in one tensor each, or in several of [`KEYS`] rows of which the last may
 /// have fewer.
 ///
-/// On a CPU the rows and the heads of each tensor may lie at any distance (parts of a wider tensor need no copy), and keys and values are
-/// `f32`, or `bf16` as [`round_rows`] makes them: then both products are of numbers in `bf16`.
+/// On a CPU the rows and the heads of each tensor may lie at any distance (parts of a wider tensor need no copy), and keys and
+/// values are `f32`, or as [`CacheType::store`](crate::CacheType::store) makes them: of `bf16` and `u8`, both products are of
+/// numbers in `bf16`.
 pub fn attention(q: &Tensor, k: &[Tensor], v: &[Tensor], scale: f32, mask: Mask) -> Result<Tensor> {
     if !q.device().is_cpu() {
         return attention_device(q, &Tensor::cat(k, 0)?, &Tensor::cat(v, 0)?, scale, mask, None);
@@ -58,7 +59,8 @@ fn attention_cpu(
 ) -> Result<Tensor> {
     let (queries, heads, key_dim) = q.dims3()?;
     let ((keys, kv_heads, value_dim), k_dims) = (dims_of(v)?, dims_of(k)?);
-    if k_dims != (keys, kv_heads, key_dim) || kv_heads == 0 || heads % kv_heads != 0 {
+    let same_type = k.first().map(Tensor::dtype) == v.first().map(Tensor::dtype);
+    if k_dims != (keys, kv_heads, key_dim) || !same_type || kv_heads == 0 || heads % kv_heads != 0 {
         let (k, v) = (vec![k_dims.0, k_dims.1, k_dims.2], vec![keys, kv_heads, value_dim]);
         return Err(Error::Attention { q: q.dims().to_vec(), k, v });
     }
@@ -68,6 +70,9 @@ fn attention_cpu(
     with_rows(q, |q| match k.first().map(Tensor::dtype) {
         Some(DType::BF16) => {
             with_parts(k, |k| with_parts(v, |v| seekvl_kernels::attention_bf16(cpu, &a, q, k, v, &mut out)))
+        }
+        Some(DType::U8) => {
+            with_parts(k, |k| with_parts(v, |v| seekvl_kernels::attention_q8(cpu, &a, q, k, v, &mut out)))
         }
         _ => with_parts(k, |k| with_parts(v, |v| seekvl_kernels::attention(cpu, &a, q, k, v, &mut out))),
     })???;
@@ -88,13 +93,16 @@ pub fn round_rows(x: &Tensor) -> Result<Tensor> {
     Ok(Tensor::from_vec(rounded, (count, heads, dim), &Device::Cpu)?)
 }
 
-/// The dimensions of tensors `[rows, heads, dim]` laid end to end; no heads, if they do not agree.
+/// The rows, heads and numbers of a head of tensors that are laid end to end; no heads, if they do not agree.
 fn dims_of(parts: &[Tensor]) -> Result<(usize, usize, usize)> {
     let dims = parts.iter().map(Tensor::dims3).collect::<Result<Vec<_>, _>>()?;
     let rows = dims.iter().map(|dims| dims.0).sum();
     let (_, heads, dim) = dims.first().copied().unwrap_or_default();
+    let dtype = parts.first().map(Tensor::dtype);
     let same = dims.iter().all(|dims| (dims.1, dims.2) == (heads, dim));
-    Ok((rows, if same { heads } else { 0 }, dim))
+    let same = same && parts.iter().all(|part| Some(part.dtype()) == dtype);
+    let width = if dtype == Some(DType::U8) { q8::width(dim) } else { dim };
+    Ok((rows, if same { heads } else { 0 }, width))
 }
 
 /// Runs `f` over the rows of a CPU tensor `[rows, heads, dim]`, copied only where a head's numbers do not follow each other.
@@ -161,6 +169,7 @@ fn attention_device(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::CacheType;
 
     #[test]
     fn both_paths_agree() -> Result<()> {
@@ -195,17 +204,25 @@ mod tests {
         Ok(())
     }
 
-    /// Each product's operands are off by at most a half unit in the 8th binary digit.
+    /// Each product's operands are off by at most a half unit in the 8th binary digit, or by 1/253 of the largest beside them.
     #[test]
-    fn bf16_is_close() -> Result<()> {
+    fn rounded_keys_and_values_are_close() -> Result<()> {
         let cpu = &Device::Cpu;
         let x = |heads: usize| Tensor::randn(0f32, 1f32, (150, heads, 24), cpu);
         let (q, k, v) = (x(4)?, x(2)?, x(2)?);
         for mask in [Mask::None, Mask::Causal { first: 0 }] {
             let exact = attention(&q, from_ref(&k), from_ref(&v), 0.2, mask)?;
-            let rounded = attention(&q, &[round_rows(&k)?], &[round_rows(&v)?], 0.2, mask)?;
-            let difference = (exact - rounded)?.abs()?.max_all()?.to_scalar::<f32>()?;
-            assert!(difference > 0.0 && difference < 0.03, "{difference}");
+            let off = |kind: CacheType| -> Result<f32> {
+                let rounded = attention(&q, &[kind.store(&k)?], &[kind.store(&v)?], 0.2, mask)?;
+                Ok((&exact - rounded)?.abs()?.max_all()?.to_scalar::<f32>()?)
+            };
+            assert_eq!(off(CacheType::F32)?, 0.0);
+            for (kind, bound) in [(CacheType::Bf16, 0.03), (CacheType::Q8_0, 0.05)] {
+                let off = off(kind)?;
+                assert!(off > 0.0 && off < bound, "{kind}: {off}");
+            }
+            let mixed = attention(&q, &[CacheType::Q8_0.store(&k)?], from_ref(&v), 0.2, mask);
+            assert!(matches!(mixed, Err(Error::Attention { .. })));
         }
         Ok(())
     }

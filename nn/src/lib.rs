@@ -13,6 +13,7 @@
 
 mod activation;
 mod attention;
+mod cache_type;
 mod checkpoint;
 mod embedding;
 mod error;
@@ -37,6 +38,7 @@ mod weight;
 
 pub use activation::Activation;
 pub use attention::{KEYS, Mask, attention, attention_on_grid, round_rows};
+pub use cache_type::{CacheType, UnknownCacheType};
 pub use candle_core::{D, DType, Device, Error as TensorError, Tensor};
 pub use checkpoint::{Checkpoint, Role, StoredTensor};
 pub use embedding::Embedding;
@@ -57,7 +59,7 @@ pub use renaming::Renaming;
 pub use rotary::{Angles, Pairs, Rotary};
 pub use rows::Rows;
 pub use seekvl_kernels::quantized::Format;
-pub use seekvl_kernels::quantized::blocks::{BlockKind, quantize_rows};
-pub use seekvl_kernels::{Cpu, Isa, Limits, set_threads, threads, weighted_lines};
-pub use stored::StoredDtype;
+pub use seekvl_kernels::quantized::blocks::quantize_rows;
+pub use seekvl_kernels::{Cpu, Isa, Limits, for_each_part, set_threads, threads, weighted_lines};
+pub use stored::{StoredDtype, Widened};
 pub use weight::{Arithmetic, Weight};

@@ -12,16 +12,16 @@ use crate::{
 use candle_core::{DType, Device, Tensor};
 use half::bf16;
 use seekvl_kernels::Cpu;
-use seekvl_kernels::quantized::blocks::BlockKind;
 use seekvl_kernels::quantized::{Format, Quantized};
 use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The type that matrices are kept in; those that a file has quantised stay so on a CPU. Norms, biases and routers are `f32` on a CPU whatever this says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WeightType {
-    /// As the checkpoint has them; f16 becomes f32 on a CPU, and so do blocks that there are no products with.
+    /// As the checkpoint has them; f16, and blocks that there are no products for, become f32 on a CPU.
     #[default]
     AsStored,
     /// 32-bit floats.
@@ -52,6 +52,7 @@ struct Shared {
     experts: Option<Arc<ExpertStore>>,
     names: &'static [Renaming],
     used: Mutex<BTreeSet<String>>,
+    taken: Arc<AtomicU64>,
 }
 
 /// What is added to the name of a matrix in 8 bits: the name of its scales.
@@ -60,8 +61,8 @@ const SCALES: &str = "_scale_inv";
 /// What a matrix is kept as on a CPU.
 #[derive(Clone, Copy)]
 enum Kept {
-    /// The blocks that the file has, in a format that has the same numbers.
-    Blocks(BlockKind, Format),
+    /// The blocks that the file has.
+    Blocks(Format),
     /// Rounded to a format.
     Rounded(Format),
     Bf16,
@@ -73,7 +74,7 @@ impl Kept {
     fn bytes(self, rows: usize, cols: usize) -> Option<usize> {
         let all = |size: usize| rows.checked_mul(cols)?.checked_mul(size);
         match self {
-            Self::Blocks(_, format) | Self::Rounded(format) => format.bytes(rows, cols),
+            Self::Blocks(format) | Self::Rounded(format) => format.bytes(rows, cols),
             Self::Bf16 => all(size_of::<bf16>()),
             Self::F32 => all(size_of::<f32>()),
         }
@@ -92,8 +93,9 @@ impl Loader {
         if weights == WeightType::F16 && device.is_cpu() {
             return Err(Error::HalfOnCpu);
         }
-        let (formats, fp8_blocks, experts, names, used) = (None, None, None, &[][..], Mutex::default());
-        let shared = Shared { checkpoint, device, weights, formats, fp8_blocks, experts, names, used };
+        let (formats, fp8_blocks, experts, names) = (None, None, None, &[][..]);
+        let (used, taken) = Default::default();
+        let shared = Shared { checkpoint, device, weights, formats, fp8_blocks, experts, names, used, taken };
         Ok(Self { shared: Arc::new(shared), prefix: String::new(), reads: false })
     }
 
@@ -146,7 +148,7 @@ impl Loader {
 
     /// The same place with other settings; what was used so far counts for it too.
     fn with(self, change: impl FnOnce(&mut Shared)) -> Self {
-        let Shared { checkpoint, device, weights, formats, fp8_blocks, experts, names, used } = &*self.shared;
+        let Shared { checkpoint, device, weights, formats, fp8_blocks, experts, names, used, taken } = &*self.shared;
         let mut shared = Shared {
             checkpoint: checkpoint.clone(),
             device: device.clone(),
@@ -156,6 +158,7 @@ impl Loader {
             experts: experts.clone(),
             names,
             used: Mutex::new(used.lock().unwrap_or_else(PoisonError::into_inner).clone()),
+            taken: taken.clone(),
         };
         change(&mut shared);
         Self { shared: Arc::new(shared), ..self }
@@ -170,6 +173,11 @@ impl Loader {
     /// Where the tensors go.
     pub fn device(&self) -> &Device {
         &self.shared.device
+    }
+
+    /// Counts bytes of the files: those of every tensor, once it is asked for.
+    pub fn taken(&self) -> Arc<AtomicU64> {
+        self.shared.taken.clone()
     }
 
     /// Whether the checkpoint has a tensor of this name here.
@@ -252,8 +260,7 @@ impl Loader {
         // Convolutions stay as they are.
         let formats = self.shared.formats.as_ref().filter(|_| stored.shape.len() == 2);
         match (stored.dtype, self.shared.weights) {
-            (StoredDtype::Blocks(kind @ BlockKind::Packed(format)), _) => Kept::Blocks(kind, format),
-            (StoredDtype::Blocks(kind @ BlockKind::Q5_0), _) => Kept::Blocks(kind, Format::Q8_0),
+            (StoredDtype::Blocks(format), _) => Kept::Blocks(format),
             (dtype, weights) => match (formats.and_then(|formats| formats(full_name, inputs)), weights, dtype) {
                 (Some(format), ..) => Kept::Rounded(format),
                 (_, WeightType::Bf16, _) => Kept::Bf16,
@@ -267,10 +274,7 @@ impl Loader {
         let (stored, (rows, cols)) = (self.rows(name, shape)?, matrix(shape));
         let fill = |row: usize, values: &mut [f32]| stored.read(row, values);
         let quantized = match kept {
-            Kept::Blocks(kind, format) => {
-                let wide = kind.as_q8_0(stored.stored());
-                Quantized::from_blocks(format, rows, cols, wide.as_deref().unwrap_or(stored.stored()))
-            }
+            Kept::Blocks(format) => Quantized::from_blocks(format, rows, cols, stored.stored()),
             Kept::Rounded(format) => Some(Quantized::quantize(Cpu::detect(), format, rows, cols, fill)),
             Kept::Bf16 | Kept::F32 => None,
         };
@@ -318,15 +322,18 @@ impl Loader {
             StoredDtype::F16 => Elements::F16,
             StoredDtype::BF16 => Elements::Bf16,
             // Blocks lie along a row: they are whole where that is the file's last side.
-            StoredDtype::Blocks(kind) if kind.row_bytes(cols).is_some() => Elements::Blocks(kind),
+            StoredDtype::Blocks(format) if format.row_bytes(cols).is_some() => Elements::Blocks(format),
+            StoredDtype::Widened(blocks) if stored.dtype.row_bytes(cols).is_some() => Elements::Widened(blocks),
             StoredDtype::F8E4M3 => {
                 let blocks = self.shared.fp8_blocks.ok_or_else(unsupported)?;
                 let (name, shape) = (format!("{name}{SCALES}"), blocks.scales(rows, cols));
                 Elements::Fp8(blocks, self.rows(&name, &shape)?.all())
             }
-            StoredDtype::Blocks(_) | StoredDtype::Other(_) => return Err(unsupported()),
+            StoredDtype::Blocks(_) | StoredDtype::Widened(_) | StoredDtype::Other(_) => return Err(unsupported()),
         };
-        self.used().insert(full_name);
+        if self.used().insert(full_name) {
+            self.shared.taken.fetch_add(stored.bytes() as u64, Ordering::Relaxed);
+        }
         let checkpoint = self.shared.checkpoint.clone();
         let place = if self.reads { checkpoint.read(&stored)? } else { checkpoint.data(&stored) };
         Ok(Rows::new(checkpoint, stored, place, (rows, cols), elements))

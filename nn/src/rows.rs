@@ -2,9 +2,10 @@
 
 use crate::checkpoint::Bytes;
 use crate::fp8::BlockSize;
+use crate::stored::Widened;
 use crate::{Checkpoint, StoredDtype, StoredTensor};
 use half::{bf16, f16};
-use seekvl_kernels::quantized::blocks::BlockKind;
+use seekvl_kernels::quantized::Format;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -26,7 +27,8 @@ pub(crate) enum Elements {
     Bf16,
     /// With the scales of the whole matrix, row-major.
     Fp8(BlockSize, Vec<f32>),
-    Blocks(BlockKind),
+    Blocks(Format),
+    Widened(Widened),
 }
 
 impl Rows {
@@ -93,7 +95,8 @@ impl Rows {
             Elements::F16 => each(bytes, values, |pair| f16::from_le_bytes(pair).to_f32()),
             Elements::Bf16 => each(bytes, values, |pair| bf16::from_le_bytes(pair).to_f32()),
             Elements::Fp8(blocks, scales) => blocks.dequantize_row(row, bytes, scales, values),
-            Elements::Blocks(kind) => kind.dequantize(bytes, values),
+            Elements::Blocks(format) => format.dequantize(bytes, values),
+            Elements::Widened(blocks) => blocks.dequantize(bytes, values),
         }
     }
 

@@ -3,7 +3,7 @@
 
 use seekvl_kernels::Cpu;
 use seekvl_kernels::quantized::Format;
-use seekvl_kernels::quantized::blocks::{BlockKind, quantize_rows};
+use seekvl_kernels::quantized::blocks::quantize_rows;
 use seekvl_nn::{
     Checkpoint, Device, ExpertStore, Experts, Gguf, GgufEntry, GgufTensor, GgufWriter, Loader, Role, StoredDtype,
     Tensor, WeightType, to_vec,
@@ -16,12 +16,12 @@ use std::sync::Arc;
 fn experts_of_a_gguf_file_stay_there() {
     const EXPERTS: usize = 6;
     const SIDES: [(&str, usize, usize); 3] = [("gate", 512, 256), ("up", 512, 256), ("down", 256, 512)];
-    let q8_0 = BlockKind::Packed(Format::Q8_0);
+    let q8_0 = Format::Q8_0;
     for (kinds, bits) in [
-        ([BlockKind::Packed(Format::Q4K), BlockKind::Packed(Format::Q4K), BlockKind::Packed(Format::Q6K)], 6),
+        ([Format::Q4K, Format::Q4K, Format::Q6K], 6),
         ([q8_0; 3], 9),
-        ([BlockKind::Q5_0; 3], 9),
-        ([q8_0, q8_0, BlockKind::Q5_1], 17),
+        ([Format::Q5_0; 3], 6),
+        ([q8_0, q8_0, Format::Q5_1], 8),
     ] {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("model.gguf");

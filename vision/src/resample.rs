@@ -9,14 +9,15 @@
 //! [`shrink`] is another resize: bilinear, in floats, as torchvision does it with tensors.
 
 use crate::Rgb;
-use rayon::prelude::*;
-use seekvl_nn::{Cpu, weighted_lines};
+use seekvl_nn::{Cpu, for_each_part, weighted_lines};
 
 /// Fractional bits of a weight: 32 less 8 for the pixel and 2 for the overshoot of the sum.
 const PRECISION: u32 = 32 - 8 - 2;
 const CHANNELS: usize = 3;
 /// Rows that the horizontal pass takes at once.
 const BLOCK: usize = 16;
+/// Rows of a task, of either pass.
+const TASK: usize = 4 * BLOCK;
 
 /// Resizes to `width` by `height`, both at least 1.
 pub(crate) fn resize(image: &Rgb, width: u32, height: u32) -> Rgb {
@@ -121,9 +122,11 @@ fn resize_columns(pixels: &[u8], width: u32, taps: &Taps<i32>) -> Vec<u8> {
     let stride = width as usize * CHANNELS;
     let cpu = Cpu::detect();
     let mut output = vec![0; taps.len() * stride];
-    output.par_chunks_mut(stride).enumerate().for_each(|(y, row)| {
-        let (start, weights) = taps.at(y);
-        weighted_lines(cpu, &pixels[start * stride..], stride, weights, PRECISION, row);
+    for_each_part(&mut output, TASK * stride, taps.weights.len() * stride, |task, rows| {
+        for (y, row) in (task * TASK..).zip(rows.chunks_exact_mut(stride)) {
+            let (start, weights) = taps.at(y);
+            weighted_lines(cpu, &pixels[start * stride..], stride, weights, PRECISION, row);
+        }
     });
     output
 }
@@ -133,26 +136,34 @@ fn resize_columns(pixels: &[u8], width: u32, taps: &Taps<i32>) -> Vec<u8> {
 fn resize_rows(pixels: &[u8], width: u32, taps: &Taps<i32>) -> Vec<u8> {
     let stride = width as usize * CHANNELS;
     let (cpu, output_stride) = (Cpu::detect(), taps.len() * CHANNELS);
-    let mut output = vec![0; pixels.len() / stride * output_stride];
-    let blocks = output.par_chunks_mut(BLOCK * output_stride).zip(pixels.par_chunks(BLOCK * stride));
-    blocks.for_each_init(Vec::new, |columns, (output, rows)| {
-        const COLUMN: usize = BLOCK * CHANNELS;
-        columns.resize(stride * BLOCK, 0);
-        for (y, row) in rows.chunks_exact(stride).enumerate() {
-            for (column, pixel) in columns.chunks_exact_mut(COLUMN).zip(row.as_chunks::<CHANNELS>().0) {
-                column[y * CHANNELS..][..CHANNELS].copy_from_slice(pixel);
-            }
-        }
-        let mut column = [0; COLUMN];
-        for x in 0..taps.len() {
-            let (start, weights) = taps.at(x);
-            weighted_lines(cpu, &columns[start * COLUMN..], COLUMN, weights, PRECISION, &mut column);
-            for (row, pixel) in output.chunks_exact_mut(output_stride).zip(column.as_chunks::<CHANNELS>().0) {
-                row[x * CHANNELS..][..CHANNELS].copy_from_slice(pixel);
-            }
+    let rows = pixels.len() / stride;
+    let mut output = vec![0; rows * output_stride];
+    for_each_part(&mut output, TASK * output_stride, rows * taps.weights.len() * CHANNELS, |task, output| {
+        let mut columns = vec![0; BLOCK * stride];
+        let rows = pixels[task * TASK * stride..].chunks(BLOCK * stride);
+        for (output, rows) in output.chunks_mut(BLOCK * output_stride).zip(rows) {
+            resize_block(cpu, rows, stride, taps, &mut columns, output);
         }
     });
     output
+}
+
+/// [`resize_rows`] for a block, with room for it on its side.
+fn resize_block(cpu: Cpu, rows: &[u8], stride: usize, taps: &Taps<i32>, columns: &mut [u8], output: &mut [u8]) {
+    const COLUMN: usize = BLOCK * CHANNELS;
+    for (y, row) in rows.chunks_exact(stride).enumerate() {
+        for (column, pixel) in columns.chunks_exact_mut(COLUMN).zip(row.as_chunks::<CHANNELS>().0) {
+            column[y * CHANNELS..][..CHANNELS].copy_from_slice(pixel);
+        }
+    }
+    let mut column = [0; COLUMN];
+    for x in 0..taps.len() {
+        let (start, weights) = taps.at(x);
+        weighted_lines(cpu, &columns[start * COLUMN..], COLUMN, weights, PRECISION, &mut column);
+        for (row, pixel) in output.chunks_exact_mut(taps.len() * CHANNELS).zip(column.as_chunks::<CHANNELS>().0) {
+            row[x * CHANNELS..][..CHANNELS].copy_from_slice(pixel);
+        }
+    }
 }
 
 /// Shrinks a square of levels, `[size, size, 3]`, to shares of light from 0 to 1, `[to, to, 3]`: what torchvision's `Resize` with

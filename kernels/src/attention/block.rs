@@ -1,7 +1,7 @@
 //! The attention of some rows of one head.
 
 use super::keys::{PackKeys, Packed};
-use super::{Attention, KEYS, Parts, Rows, Sizes};
+use super::{Attention, KEYS, Parts, Rows, Sizes, Stored};
 use crate::math::exp;
 use crate::parallel::Shared;
 use crate::round::to_units;
@@ -10,12 +10,12 @@ use crate::tile::{multiply, pack, panel, units};
 use std::ops::Range;
 
 /// Some rows of one key head. Row `i * group + g` is query `i` of the head's `g`-th query head.
-pub(super) struct Block<'a, E> {
+pub(super) struct Block<'a, T> {
     pub a: &'a Attention<'a>,
     pub sizes: Sizes,
     pub q: Rows<'a>,
-    pub k: Parts<'a, E>,
-    pub v: Parts<'a, E>,
+    pub k: Parts<'a, T>,
+    pub v: Parts<'a, T>,
     /// The head's keys and values, if they were packed before.
     pub packed: Option<&'a [f32]>,
     pub out: &'a Shared<'a>,
@@ -28,6 +28,8 @@ pub(super) struct Block<'a, E> {
 pub(super) struct Buffers<'s> {
     /// The queries, scaled and packed.
     pub queries: &'s mut [f32],
+    /// A block of keys or of values, where they are unpacked.
+    pub room: &'s mut [f32],
     /// A block of keys and values, where they are packed here.
     pub keys: &'s mut [f32],
     /// Rows of units before they are packed.
@@ -46,7 +48,7 @@ pub(super) struct Buffers<'s> {
 
 impl<'s> Buffers<'s> {
     fn new(mut scratch: &'s mut [f32], sizes: Sizes, rows: usize) -> Self {
-        let [queries, keys, unpacked, scores, weights, sums, max, total] = sizes.parts(rows).map(|len| {
+        let [queries, room, keys, unpacked, scores, weights, sums, max, total] = sizes.parts(rows).map(|len| {
             let (part, rest) = std::mem::take(&mut scratch).split_at_mut(len);
             scratch = rest;
             part
@@ -54,11 +56,11 @@ impl<'s> Buffers<'s> {
         sums.fill(0.0);
         max.fill(f32::NEG_INFINITY);
         total.fill(0.0);
-        Self { queries, keys, unpacked, scores, weights, sums, max, total }
+        Self { queries, room, keys, unpacked, scores, weights, sums, max, total }
     }
 }
 
-impl<E: Element> Kernel for Block<'_, E> {
+impl<T: Stored> Kernel for Block<'_, T> {
     type Out = ();
 
     #[inline(always)]
@@ -80,7 +82,7 @@ impl<E: Element> Kernel for Block<'_, E> {
     }
 }
 
-impl<E: Element> Block<'_, E> {
+impl<T: Stored> Block<'_, T> {
     /// One block of keys.
     #[inline(always)]
     fn step<S: Simd>(&self, s: S, keys: Range<usize>, buffers: &mut Buffers<'_>) {
@@ -93,7 +95,8 @@ impl<E: Element> Block<'_, E> {
             }
             None => {
                 let (k, v, kv_head, keys) = (self.k, self.v, self.kv_head, keys.clone());
-                PackKeys { a, sizes, k, v, kv_head, keys, packed: &mut here[..sizes.block()] }.run(s);
+                let room = &mut *buffers.room;
+                PackKeys { a, sizes, k, v, kv_head, keys, room, packed: &mut here[..sizes.block()] }.run(s);
                 Packed::new(sizes, &here[..sizes.block()])
             }
         };
@@ -132,10 +135,10 @@ impl<E: Element> Block<'_, E> {
         for (row, unpacked) in buffers.unpacked.chunks_exact_mut(units.max(1)).take(rows).enumerate() {
             let (query, head) = self.query(row);
             let q = self.q.part(query, head, 0..dim);
-            for (q, unpacked) in q.chunks(KEYS * E::PER_UNIT).zip(unpacked.chunks_mut(KEYS)) {
+            for (q, unpacked) in q.chunks(KEYS * T::Element::PER_UNIT).zip(unpacked.chunks_mut(KEYS)) {
                 let mut scaled = [0.0; 2 * KEYS];
                 scaled.iter_mut().zip(q).for_each(|(scaled, q)| *scaled = q * self.a.scale);
-                to_units::<E>(&scaled[..q.len()], unpacked);
+                to_units::<T::Element>(&scaled[..q.len()], unpacked);
             }
         }
         pack::<S, f32>(s, buffers.unpacked, units, rows, units, buffers.queries, rows);
@@ -158,7 +161,17 @@ impl<E: Element> Block<'_, E> {
         let (rows, width) = (self.rows.len(), panel::<S>());
         for first in (0..keys.len()).step_by(width) {
             let panel = &packed.keys[first * self.sizes.key_units..][..width * self.sizes.key_units];
-            multiply::<S, E>(s, buffers.queries, rows, rows, panel, &mut buffers.scores[first..], KEYS);
+            let columns = keys.len() - first;
+            multiply::<S, T::Element>(
+                s,
+                buffers.queries,
+                rows,
+                rows,
+                panel,
+                columns,
+                &mut buffers.scores[first..],
+                KEYS,
+            );
         }
     }
 
@@ -183,9 +196,9 @@ impl<E: Element> Block<'_, E> {
             );
             scores[..seen.start].fill(0.0);
             scores[seen.end..].fill(0.0);
-            to_units::<E>(scores, &mut buffers.unpacked[row * sizes.value_units..][..sizes.value_units]);
+            to_units::<T::Element>(scores, &mut buffers.unpacked[row * sizes.value_units..][..sizes.value_units]);
         }
-        let key_units = units::<E>(keys.len());
+        let key_units = units::<T::Element>(keys.len());
         pack::<S, f32>(s, buffers.unpacked, sizes.value_units, rows, key_units, buffers.weights, rows);
         is_partial
     }
@@ -201,28 +214,28 @@ impl<E: Element> Block<'_, E> {
         buffers: &mut Buffers<'_>,
     ) {
         let (rows, width, sizes) = (self.rows.len(), panel::<S>(), self.sizes);
-        let key_units = units::<E>(keys.len());
+        let key_units = units::<T::Element>(keys.len());
         // A key that a row does not see has weight 0, which adds nothing unless the value is not finite: then rows are
         // taken one at a time, and only as far as they see.
         let one_by_one = is_partial && !packed.finite;
         for column in (0..self.a.value_dim).step_by(width) {
             let panel = &packed.values[column * sizes.value_units..][..key_units * width];
-            let sums = &mut buffers.sums[column..];
+            let (columns, sums) = (self.a.value_dim - column, &mut buffers.sums[column..]);
             if !one_by_one {
-                multiply::<S, E>(s, buffers.weights, rows, rows, panel, sums, sizes.value_width);
+                multiply::<S, T::Element>(s, buffers.weights, rows, rows, panel, columns, sums, sizes.value_width);
                 continue;
             }
             for row in 0..rows {
                 let seen = self.seen_of(&keys, row);
                 let sums = &mut sums[row * sizes.value_width..];
-                for unit in seen.start / E::PER_UNIT..seen.end.div_ceil(E::PER_UNIT) {
+                for unit in seen.start / T::Element::PER_UNIT..seen.end.div_ceil(T::Element::PER_UNIT) {
                     let mut line = [0.0; 2 * MAX_LANES];
-                    let elements = unit * E::PER_UNIT..(unit + 1) * E::PER_UNIT;
-                    let keep = kept::<E>(&elements, &seen);
+                    let elements = unit * T::Element::PER_UNIT..(unit + 1) * T::Element::PER_UNIT;
+                    let keep = kept::<T::Element>(&elements, &seen);
                     let values = &panel[unit * width..][..width];
                     line.iter_mut().zip(values).for_each(|(to, from)| *to = f32::from_bits(from.to_bits() & keep));
                     let weights = &buffers.weights[unit * rows + row..];
-                    multiply::<S, E>(s, weights, rows, 1, &line[..width], sums, sizes.value_width);
+                    multiply::<S, T::Element>(s, weights, rows, 1, &line[..width], columns, sums, sizes.value_width);
                 }
             }
         }
@@ -265,7 +278,7 @@ fn soften<S: Simd>(s: S, scores: &mut [f32], seen: usize, max: &mut f32, total: 
     for scores in scores.chunks_exact(S::LANES) {
         largest = s.max(largest, s.load(scores));
     }
-    let largest = s.lanes(largest)[..S::LANES].iter().fold(f32::NEG_INFINITY, |a, b| a.max(*b));
+    let largest = s.largest(largest);
     // Where all scores are -∞ so far, any other reference gives weights of 0. A NaN that the maximum passes over
     // shows in its own exponential.
     let reference = if largest == f32::NEG_INFINITY { 0.0 } else { largest };

@@ -5,7 +5,7 @@
 //! memory.
 
 use super::block::{Block, Buffers};
-use super::{KEYS, Rows};
+use super::{KEYS, Rows, Stored};
 use crate::simd::{Element, MAX_LANES, Simd};
 use crate::tile::{pack, panel, units};
 use std::ops::Range;
@@ -13,7 +13,7 @@ use std::ops::Range;
 /// Bytes of a cache line.
 const LINE: usize = 64;
 
-impl<E: Element> Block<'_, E> {
+impl<T: Stored> Block<'_, T> {
     /// The number of rows, and those of `keys` that they see, if that is the same for all and begins with the first: so it is
     /// for the heads of one query that share their keys.
     pub(super) fn thin(&self, keys: &Range<usize>) -> Option<(usize, Range<usize>)> {
@@ -26,13 +26,15 @@ impl<E: Element> Block<'_, E> {
     /// One block of keys, for `R` rows that see all of them.
     #[inline(always)]
     pub(super) fn step_thin<S: Simd, const R: usize>(&self, s: S, keys: Range<usize>, buffers: &mut Buffers<'_>) {
-        let head = |rows: Rows<'_, E>| self.kv_head * rows.head_stride;
-        let (k, v, next) = (self.k.from(keys.start), self.v.from(keys.start), keys.start + KEYS);
+        let room = std::mem::take(&mut buffers.room);
+        let (head, next) = (self.kv_head, keys.start + KEYS);
         self.begin_scores(&keys, buffers);
-        let soon = Soon::new(self.k.get(next), head(k), self.a.key_dim);
+        let k = self.k.open(&keys, head, self.a.key_dim, room);
+        let soon = Soon::new(self.k.get(next), head, T::len(self.a.key_dim));
         self.score_thin::<S, R>(s, k, keys.len(), soon, buffers);
         self.soften_all(s, &keys, buffers);
-        let mut soon = Soon::new(self.v.get(next), head(v), self.a.value_dim);
+        let v = self.v.open(&keys, head, self.a.value_dim, room);
+        let mut soon = Soon::new(self.v.get(next), head, T::len(self.a.value_dim));
         let (dim, width) = (self.a.value_dim, self.sizes.value_width);
         let mut column = 0;
         while column < dim {
@@ -44,6 +46,7 @@ impl<E: Element> Block<'_, E> {
                 _ => self.weigh_thin::<S, R, 2>(s, v, keys.len(), column, &mut soon, buffers),
             };
         }
+        buffers.room = room;
     }
 
     /// Adds the products of the rows and the keys to their scores.
@@ -51,12 +54,12 @@ impl<E: Element> Block<'_, E> {
     fn score_thin<S: Simd, const R: usize>(
         &self,
         s: S,
-        k: Rows<'_, E>,
+        k: Rows<'_, T::Element>,
         keys: usize,
-        mut soon: Soon<'_, E>,
+        mut soon: Soon<'_, T>,
         buffers: &mut Buffers<'_>,
     ) {
-        let (dim, step) = (self.a.key_dim, S::LANES * E::PER_UNIT);
+        let (dim, step) = (self.a.key_dim, S::LANES * T::Element::PER_UNIT);
         let mut laid = [0.0; 2 * MAX_LANES * MAX_LANES];
         for first in (0..keys).step_by(panel::<S>()) {
             let count = panel::<S>().min(keys - first);
@@ -65,15 +68,15 @@ impl<E: Element> Block<'_, E> {
                 *sums = [s.load(&scores[first..]), s.load(&scores[first + S::LANES..])];
             }
             let mut queries = buffers.queries.chunks_exact(R);
-            let rows = &k.data[first * k.stride + self.kv_head * k.head_stride..];
+            let rows = &k.data[first * k.stride..];
             for from in (0..dim).step_by(step) {
                 let len = step.min(dim - from);
                 pack(s, &rows[from..], k.stride, count, len, &mut laid, panel::<S>());
-                for (w, x) in laid.chunks_exact(panel::<S>()).take(units::<E>(len)).zip(&mut queries) {
+                for (w, x) in laid.chunks_exact(panel::<S>()).take(units::<T::Element>(len)).zip(&mut queries) {
                     // Each step takes two lines for each unit.
                     soon.ask(s);
                     soon.ask(s);
-                    add::<S, E, R, 2>(s, &mut sums, x, [s.load(w), s.load(&w[S::LANES..])]);
+                    add::<S, T::Element, R, 2>(s, &mut sums, x, [s.load(w), s.load(&w[S::LANES..])]);
                 }
             }
             for (sums, scores) in sums.iter().zip(buffers.scores.chunks_exact_mut(KEYS)) {
@@ -89,10 +92,10 @@ impl<E: Element> Block<'_, E> {
     fn weigh_thin<S: Simd, const R: usize, const V: usize>(
         &self,
         s: S,
-        v: Rows<'_, E>,
+        v: Rows<'_, T::Element>,
         keys: usize,
         column: usize,
-        soon: &mut Soon<'_, E>,
+        soon: &mut Soon<'_, T>,
         buffers: &mut Buffers<'_>,
     ) -> usize {
         let columns = column..self.a.value_dim.min(column + V * S::LANES);
@@ -103,17 +106,17 @@ impl<E: Element> Block<'_, E> {
             }
         }
         let mut line = [0.0; 8 * MAX_LANES];
-        for (key, x) in (0..keys).step_by(E::PER_UNIT).zip(buffers.weights.chunks_exact(R)) {
+        for (key, x) in (0..keys).step_by(T::Element::PER_UNIT).zip(buffers.weights.chunks_exact(R)) {
             (0..V).for_each(|_| soon.ask(s));
-            let low = v.part(key, self.kv_head, columns.clone());
+            let low = v.part(key, 0, columns.clone());
             let high =
-                if E::PER_UNIT == 2 && key + 1 < keys { v.part(key + 1, self.kv_head, columns.clone()) } else { &[] };
-            E::join(low, high, &mut line[..V * S::LANES]);
+                if T::Element::PER_UNIT == 2 && key + 1 < keys { v.part(key + 1, 0, columns.clone()) } else { &[] };
+            T::Element::join(low, high, &mut line[..V * S::LANES]);
             let mut w = [s.splat(0.0); V];
             for (w, line) in w.iter_mut().zip(line.chunks_exact(S::LANES)) {
                 *w = s.load(line);
             }
-            add::<S, E, R, V>(s, &mut sums, x, w);
+            add::<S, T::Element, R, V>(s, &mut sums, x, w);
         }
         for (sums, to) in sums.iter().zip(buffers.sums.chunks_exact_mut(self.sizes.value_width)) {
             for (sum, to) in sums.iter().zip(to[column..].chunks_exact_mut(S::LANES)) {
@@ -135,25 +138,26 @@ fn add<S: Simd, E: Element, const R: usize, const V: usize>(s: S, sums: &mut [[S
 }
 
 /// The lines of a head's rows that will be needed soon, in the order of memory.
-struct Soon<'a, E> {
-    data: &'a [E],
+struct Soon<'a, T> {
+    data: &'a [T],
     stride: usize,
     width: usize,
     row: usize,
     column: usize,
 }
 
-impl<'a, E> Soon<'a, E> {
-    fn new(rows: Option<Rows<'a, E>>, head: usize, width: usize) -> Self {
-        let (data, stride) = rows.map_or((&[][..], 0), |rows| (rows.data, rows.stride));
-        Self { data, stride, width, row: head, column: 0 }
+impl<'a, T> Soon<'a, T> {
+    fn new(rows: Option<Rows<'a, T>>, head: usize, width: usize) -> Self {
+        let (data, stride, row) =
+            rows.map_or((&[][..], 0, 0), |rows| (rows.data, rows.stride, head * rows.head_stride));
+        Self { data, stride, width, row, column: 0 }
     }
 
     /// Begins to load the next line, if there is one.
     #[inline(always)]
     fn ask<S: Simd>(&mut self, s: S) {
         s.prefetch(self.data, self.row + self.column);
-        self.column += LINE / size_of::<E>();
+        self.column += LINE / size_of::<T>();
         if self.column >= self.width {
             (self.row, self.column) = (self.row + self.stride, 0);
         }

@@ -10,22 +10,22 @@
 //! | --- | --- | --- |
 //! | Q8_0 | 16 f16 scales, 8 steps of bytes | 8.5 |
 //! | Q4_0 | 16 f16 scales, 4 vectors of nibbles: low for steps 0 to 3, high for 4 to 7 | 4.5 |
+//! | Q5_0 | the same, and a vector of fifth bits, bit `j` for step `j` | 5.5 |
+//! | Q5_1 | 16 f16 scales and as many minima, the rest as Q5_0 | 6 |
 //! | Q4_K | 16 scales and 16 minima of a byte each, nibbles; `d` and `dmin` ahead of eight chunks | 4.625 |
-//! | Q5_K | the same, and a vector of fifth bits, bit `j` for step `j` | 5.625 |
+//! | Q5_K | the same, and a vector of fifth bits | 5.625 |
 //! | Q6_K | 2 × 16 scales, nibbles, 2 vectors of high pairs of bits; `d` ahead of eight chunks | 6.5625 |
 //!
 //! Nothing is rounded anew in packing: the two levels of scales of the K formats are kept, since a common form with one
 //! f16 scale and minimum for 32 weights would take 5 bits a weight instead of 4.625, and round. With many rows the
-//! unpacking is done once for all, into [`Unpacked`], so that one kernel serves every format at the speed of bytes.
+//! unpacking is done once for all, into [`Unpacked`](super::unpacked::Unpacked), so that one kernel serves every format at the speed of bytes.
 //!
 //! Inputs that are no multiple of 32 are filled up with weights of 0, and a K format's last 256 may be cut short after
 //! any chunk. So every format takes every number of inputs, which GGUF's own rows do not.
 
-use super::blocks::{Affine, Block, Q4_0, Q6K, Q8_0};
+use super::blocks::{Affine, Block, Q4_0, Q5_0, Q5_1, Q6K, Q8_0};
 use super::lanes::Lanes;
 use half::f16;
-use std::array::from_fn;
-use std::marker::PhantomData;
 
 /// Outputs of a panel.
 pub(super) const PANEL: usize = 16;
@@ -88,12 +88,12 @@ pub(super) const fn panel_bytes<F: Form>(chunks: usize, panels: usize) -> usize 
 
 /// A vector at a place.
 #[inline(always)]
-fn vector<L: Lanes>(l: L, bytes: &[u8], at: usize) -> L::Bytes {
+pub(super) fn vector<L: Lanes>(l: L, bytes: &[u8], at: usize) -> L::Bytes {
     l.load_bytes(array(bytes, at))
 }
 
 #[inline(always)]
-fn array<const N: usize>(bytes: &[u8], at: usize) -> &[u8; N] {
+pub(super) fn array<const N: usize>(bytes: &[u8], at: usize) -> &[u8; N] {
     let Some(array) = bytes[at..].first_chunk() else { panic!("a panel is cut short") };
     array
 }
@@ -102,6 +102,12 @@ fn array<const N: usize>(bytes: &[u8], at: usize) -> &[u8; N] {
 #[inline(always)]
 fn nibbles<L: Lanes>(l: L, bytes: &[u8], at: usize, step: usize) -> L::Bytes {
     l.field(vector(l, bytes, at + step % 4 * VECTOR), if step < 4 { 0 } else { 4 }, 15)
+}
+
+/// The fifth bit of each code, above the nibble.
+#[inline(always)]
+fn fifths<L: Lanes>(l: L, bytes: &[u8], at: usize, step: usize) -> L::Bytes {
+    l.field(vector(l, bytes, at), step as i32 - 4, 16)
 }
 
 /// Fills `dst` with bytes made of each output's codes: `byte(output, vector, i)`, `i` being 0 to 3.
@@ -113,6 +119,13 @@ fn fill(dst: &mut [u8], byte: impl Fn(usize, usize, usize) -> u8) {
             }
         }
     }
+}
+
+/// Fills four vectors with the low nibbles of `code(output, step, i)`, and a fifth, if there is room, with its fifth bits.
+fn fill_codes(dst: &mut [u8], code: impl Fn(usize, usize, usize) -> u8) {
+    let (low, high) = dst.split_at_mut(4 * VECTOR);
+    fill(low, |output, at, i| code(output, at, i) & 15 | code(output, at + 4, i) << 4);
+    fill(high, |output, _, i| (0..STEPS).fold(0, |bits, step| bits | (code(output, step, i) >> 4 & 1) << step));
 }
 
 /// Writes an f16 of each output.
@@ -202,7 +215,67 @@ impl Packed for Nibbles {
     fn pack(blocks: &[Q4_0; PANEL], dst: &mut [u8]) {
         let (scales, codes) = dst.split_at_mut(2 * PANEL);
         fill_halves(scales, |output| blocks[output].d);
-        fill(codes, |output, at, i| blocks[output].q[4 * at + i] | blocks[output].q[16 + 4 * at + i] << 4);
+        fill_codes(codes, |output, step, i| blocks[output].q[4 * step + i]);
+    }
+}
+
+/// Q5_0, and with a minimum Q5_1.
+pub(super) struct Fives<const MIN: bool>;
+
+impl<const MIN: bool> Fives<MIN> {
+    const NIBBLES: usize = 2 * PANEL * (1 + MIN as usize);
+    const FIFTHS: usize = Self::NIBBLES + 4 * VECTOR;
+}
+
+impl<const MIN: bool> Form for Fives<MIN> {
+    const ZERO: i32 = if MIN { 0 } else { 16 };
+    const RUNS: usize = 1;
+    const MINS: bool = MIN;
+    const GROUP: usize = super::GROUP;
+    const HEADER: usize = 0;
+    const BYTES: usize = Self::FIFTHS + VECTOR;
+
+    type Header<L: Lanes> = ();
+
+    #[inline(always)]
+    fn header<L: Lanes>(_: L, _: &[u8]) {}
+
+    #[inline(always)]
+    fn scale<L: Lanes>(l: L, (): (), chunk: Chunk<'_>, _: usize) -> L::Floats {
+        l.halves(array(chunk.bytes, 0))
+    }
+
+    /// The format adds its minimum.
+    #[inline(always)]
+    fn min<L: Lanes>(l: L, (): (), chunk: Chunk<'_>) -> L::Floats {
+        l.sub(l.splat(0.0), l.halves(array(chunk.bytes, 2 * PANEL)))
+    }
+
+    #[inline(always)]
+    fn step<L: Lanes>(l: L, chunk: Chunk<'_>, step: usize) -> L::Bytes {
+        l.or(nibbles(l, chunk.bytes, Self::NIBBLES, step), fifths(l, chunk.bytes, Self::FIFTHS, step))
+    }
+}
+
+impl Packed for Fives<false> {
+    type Block = Q5_0;
+
+    fn pack(blocks: &[Q5_0; PANEL], dst: &mut [u8]) {
+        let (scales, codes) = dst.split_at_mut(Self::NIBBLES);
+        fill_halves(scales, |output| blocks[output].d);
+        fill_codes(codes, |output, step, i| blocks[output].q[4 * step + i]);
+    }
+}
+
+impl Packed for Fives<true> {
+    type Block = Q5_1;
+
+    fn pack(blocks: &[Q5_1; PANEL], dst: &mut [u8]) {
+        let (numbers, codes) = dst.split_at_mut(Self::NIBBLES);
+        let (scales, mins) = numbers.split_at_mut(2 * PANEL);
+        fill_halves(scales, |output| blocks[output].d);
+        fill_halves(mins, |output| blocks[output].m);
+        fill_codes(codes, |output, step, i| blocks[output].q[4 * step + i]);
     }
 }
 
@@ -245,7 +318,7 @@ impl<const BITS: u32> Form for AffineForm<BITS> {
         if BITS == 4 {
             return low;
         }
-        l.or(low, l.field(vector(l, chunk.bytes, Self::FIFTHS), step as i32 - 4, 16))
+        l.or(low, fifths(l, chunk.bytes, Self::FIFTHS, step))
     }
 }
 
@@ -261,10 +334,8 @@ impl<const BITS: u32> Packed for AffineForm<BITS> {
                 chunk[output] = block.scales[run];
                 chunk[PANEL + output] = block.mins[run];
             }
-            let code = |output: usize, step: usize, i: usize| blocks[output].q[run * CHUNK + 4 * step + i];
-            let (low, high) = chunk.split_at_mut(Self::FIFTHS);
-            fill(&mut low[Self::NIBBLES..], |output, at, i| code(output, at, i) & 15 | code(output, at + 4, i) << 4);
-            fill(high, |output, _, i| (0..STEPS).fold(0, |bits, step| bits | (code(output, step, i) >> 4 & 1) << step));
+            let codes = &mut chunk[Self::NIBBLES..];
+            fill_codes(codes, |output, step, i| blocks[output].q[run * CHUNK + 4 * step + i]);
         }
     }
 }
@@ -325,93 +396,6 @@ impl Packed for Sixes {
             let (low, high) = chunk.split_at_mut(Self::PAIRS);
             fill(&mut low[Self::NIBBLES..], |output, at, i| code(output, at, i) & 15 | code(output, at + 4, i) << 4);
             fill(high, |output, at, i| (0..4).fold(0, |bits, s| bits | code(output, 4 * at + s, i) >> 4 << (2 * s)));
-        }
-    }
-}
-
-/// What `F` is unpacked to for many rows: of each chunk the scales, then the minima if it has them, all as f32, and the
-/// codes as bytes. Panels that are multiplied together are interleaved by vectors, which are read in their order.
-pub(super) struct Unpacked<F>(PhantomData<F>);
-
-impl<F: Form> Unpacked<F> {
-    /// Vectors of numbers ahead of the codes.
-    const NUMBERS: usize = F::RUNS + F::MINS as usize;
-
-    /// Where a vector of a panel is.
-    #[inline(always)]
-    fn place(panel: usize, panels: usize, vector: usize) -> usize {
-        (vector * panels + panel) * VECTOR
-    }
-
-    #[inline(always)]
-    fn floats<L: Lanes>(l: L, chunk: Chunk<'_>, vector: usize) -> L::Floats {
-        let bytes: &[u8; VECTOR] = array(chunk.bytes, Self::place(chunk.panel, chunk.panels, vector));
-        let (words, _) = bytes.as_chunks::<4>();
-        l.load(&from_fn(|i| f32::from_ne_bytes(words[i])))
-    }
-}
-
-impl<F: Form> Form for Unpacked<F> {
-    const ZERO: i32 = F::ZERO;
-    const RUNS: usize = F::RUNS;
-    const MINS: bool = F::MINS;
-    const GROUP: usize = F::GROUP;
-    const HEADER: usize = 0;
-    const BYTES: usize = (Self::NUMBERS + STEPS) * VECTOR;
-
-    type Header<L: Lanes> = ();
-
-    #[inline(always)]
-    fn header<L: Lanes>(_: L, _: &[u8]) {}
-
-    #[inline(always)]
-    fn scale<L: Lanes>(l: L, (): (), chunk: Chunk<'_>, run: usize) -> L::Floats {
-        Self::floats(l, chunk, run)
-    }
-
-    #[inline(always)]
-    fn min<L: Lanes>(l: L, (): (), chunk: Chunk<'_>) -> L::Floats {
-        Self::floats(l, chunk, F::RUNS)
-    }
-
-    #[inline(always)]
-    fn step<L: Lanes>(l: L, chunk: Chunk<'_>, step: usize) -> L::Bytes {
-        vector(l, chunk.bytes, Self::place(chunk.panel, chunk.panels, Self::NUMBERS + step))
-    }
-}
-
-/// Unpacks panels; each is `chunks` long, and those of `dst` that there are no panels for become 0.
-#[inline(always)]
-pub(super) fn unpack<L: Lanes, F: Form>(l: L, panels: &[u8], chunks: usize, dst: &mut [u8]) {
-    let size = panel_bytes::<F>(chunks, 1);
-    if panels.len() < L::PANELS * size {
-        dst.fill(0);
-    }
-    for (panel, bytes) in panels.chunks_exact(size).enumerate() {
-        for (chunk, dst) in dst.chunks_exact_mut(L::PANELS * Unpacked::<F>::BYTES).enumerate() {
-            let group = chunk / F::GROUP;
-            let header = F::header(l, &bytes[group * (F::HEADER + F::GROUP * F::BYTES)..]);
-            let at = (group + 1) * F::HEADER + chunk * F::BYTES;
-            unpack_chunk::<L, F>(l, header, Chunk::alone(&bytes[at..at + F::BYTES]), panel, dst);
-        }
-    }
-}
-
-#[inline(always)]
-fn unpack_chunk<L: Lanes, F: Form>(l: L, header: F::Header<L>, chunk: Chunk<'_>, panel: usize, dst: &mut [u8]) {
-    let (dst, _) = dst.as_chunks_mut::<VECTOR>();
-    for (vector, dst) in dst.iter_mut().skip(panel).step_by(L::PANELS).enumerate() {
-        if let Some(step) = vector.checked_sub(Unpacked::<F>::NUMBERS) {
-            l.store_bytes(F::step(l, chunk, step), dst);
-            continue;
-        }
-        let mut lanes = [0.0; PANEL];
-        l.store(
-            if vector < F::RUNS { F::scale(l, header, chunk, vector) } else { F::min(l, header, chunk) },
-            &mut lanes,
-        );
-        for (dst, x) in dst.chunks_exact_mut(4).zip(lanes) {
-            dst.copy_from_slice(&x.to_ne_bytes());
         }
     }
 }

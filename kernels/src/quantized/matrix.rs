@@ -1,7 +1,7 @@
 //! A quantised weight, and products with it.
 
 use super::blocks::{Block, QuantizeEach};
-use super::forms::{AffineForm, Bytes, CHUNK, Chunk, Nibbles, PANEL, Packed, STEPS, Sixes, VECTOR, panel_bytes};
+use super::forms::{AffineForm, Bytes, CHUNK, Chunk, Fives, Nibbles, PANEL, Packed, STEPS, Sixes, VECTOR, panel_bytes};
 use super::lanes::{self, Kernel, Lanes, Portable};
 use super::product::Product;
 use crate::linear::Finish;
@@ -21,16 +21,20 @@ pub enum Format {
     Q8_0,
     /// 4 bits, a scale for 32.
     Q4_0,
+    /// 5 bits, a scale for 32.
+    Q5_0,
+    /// 5 bits, a scale and a minimum for 32.
+    Q5_1,
     /// 4 bits, a scale and a minimum for 32, in two levels.
     Q4K,
-    /// 5 bits, likewise.
+    /// 5 bits, the same.
     Q5K,
     /// 6 bits, a scale for 16, in two levels.
     Q6K,
 }
 
 /// A computation that is written for any format.
-trait WithForm {
+pub(super) trait WithForm {
     type Out;
 
     fn run<F: Packed<Block: QuantizeEach>>(self) -> Self::Out;
@@ -38,12 +42,14 @@ trait WithForm {
 
 impl Format {
     /// All formats.
-    pub const ALL: [Self; 5] = [Self::Q8_0, Self::Q4_0, Self::Q4K, Self::Q5K, Self::Q6K];
+    pub const ALL: [Self; 7] = [Self::Q8_0, Self::Q4_0, Self::Q5_0, Self::Q5_1, Self::Q4K, Self::Q5K, Self::Q6K];
 
-    fn with<W: WithForm>(self, with: W) -> W::Out {
+    pub(super) fn with<W: WithForm>(self, with: W) -> W::Out {
         match self {
             Self::Q8_0 => with.run::<Bytes>(),
             Self::Q4_0 => with.run::<Nibbles>(),
+            Self::Q5_0 => with.run::<Fives<false>>(),
+            Self::Q5_1 => with.run::<Fives<true>>(),
             Self::Q4K => with.run::<AffineForm<4>>(),
             Self::Q5K => with.run::<AffineForm<5>>(),
             Self::Q6K => with.run::<Sixes>(),
@@ -116,16 +122,7 @@ impl Quantized {
     /// Packs a weight of GGUF's blocks, row after row. `None` if `cols` is no multiple of the format's
     /// [`Block::VALUES`], or there are not as many bytes as that makes.
     pub fn from_blocks(format: Format, rows: usize, cols: usize, bytes: &[u8]) -> Option<Self> {
-        struct Check(usize, usize);
-        impl WithForm for Check {
-            type Out = Option<usize>;
-            fn run<F: Packed>(self) -> Option<usize> {
-                let Self(rows, cols) = self;
-                let blocks = cols.is_multiple_of(F::Block::VALUES).then_some(cols / F::Block::VALUES)?;
-                rows.checked_mul(blocks)?.checked_mul(F::Block::BYTES)
-            }
-        }
-        if format.with(Check(rows, cols))? != bytes.len() {
+        if format.row_bytes(cols)?.checked_mul(rows)? != bytes.len() {
             return None;
         }
         let mut weight = Self::zeros(format, rows, cols);

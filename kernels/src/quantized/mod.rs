@@ -28,6 +28,7 @@ pub(crate) mod lanes;
 mod matrix;
 mod product;
 mod tile;
+mod unpacked;
 
 pub use matrix::{Format, Quantized, linear_quantized};
 

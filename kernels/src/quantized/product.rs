@@ -1,9 +1,10 @@
 //! Spreading a product over threads.
 
 use super::activations::{Layout, RoundRows};
-use super::forms::{CHUNK, Form, PANEL, Packed, Unpacked, panel_bytes, unpack};
+use super::forms::{CHUNK, Form, PANEL, Packed, panel_bytes};
 use super::lanes::{Kernel, Lanes, run};
 use super::tile::tile;
+use super::unpacked::{Unpacked, unpack};
 use crate::Cpu;
 use crate::linear::{Epilogue, Finish};
 use crate::parallel::{Shared, for_each, threads, with_scratch};

@@ -96,6 +96,11 @@ impl<const BF16: bool> Simd for Avx512<BF16> {
     }
 
     #[inline(always)]
+    fn times_power_of_two(self, x: Self::V, n: Self::V) -> Self::V {
+        unsafe { _mm512_scalef_ps(x, n) }
+    }
+
+    #[inline(always)]
     fn add_pixels(self, sums: Self::V, weight: i32, pixels: &[u8]) -> Self::V {
         unsafe {
             // SAFETY: the slice has as many pixels as are loaded.

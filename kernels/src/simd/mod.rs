@@ -151,6 +151,22 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// The low and the high `bf16` of each unit.
     fn widen(self, units: Self::V) -> (Self::V, Self::V);
 
+    /// `2^n` for a whole `n` in -126..=127.
+    #[inline(always)]
+    fn power_of_two(self, n: Self::V) -> Self::V {
+        // 2^23 makes room: the sum's low bits are n + 127, the biased exponent.
+        self.shift_to_exponent(self.add(n, self.splat(8_388_608.0 + 127.0)))
+    }
+
+    /// `x · 2^n` for a whole `n` in -252..=254, rounded once where that is not a normal number.
+    #[inline(always)]
+    fn times_power_of_two(self, x: Self::V, n: Self::V) -> Self::V {
+        // In two factors, since n alone may be out of the exponent's range. Adding 1.5 · 2^23 rounds the first.
+        let magic = self.splat(12_582_912.0);
+        let half = self.sub(self.fma(n, self.splat(0.5), magic), magic);
+        self.mul(self.mul(x, self.power_of_two(half)), self.power_of_two(self.sub(n, half)))
+    }
+
     /// `c` plus the products of the low and of the high `bf16` of two units.
     #[inline(always)]
     fn dot_pairs(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
@@ -235,10 +251,30 @@ pub(crate) trait Simd: Copy + Send + Sync {
         lanes
     }
 
-    /// The sum of the lanes, in order.
+    /// The sum of the lanes.
     #[inline(always)]
     fn sum(self, v: Self::V) -> f32 {
-        self.lanes(v).iter().sum()
+        self.fold(v, |a, b| a + b)
+    }
+
+    /// The largest of the lanes; what it is where one is NaN is left open.
+    #[inline(always)]
+    fn largest(self, v: Self::V) -> f32 {
+        self.fold(v, |a, b| if a > b { a } else { b })
+    }
+
+    /// Joins the two halves of the lanes, then those of what comes of it, until one is left.
+    #[inline(always)]
+    fn fold(self, v: Self::V, join: impl Fn(f32, f32) -> f32) -> f32 {
+        let mut lanes = self.lanes(v);
+        let mut half = Self::LANES / 2;
+        while half > 0 {
+            for i in 0..half {
+                lanes[i] = join(lanes[i], lanes[i + half]);
+            }
+            half /= 2;
+        }
+        lanes[0]
     }
 }
 

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unused_imports, reason = "not every test needs all")]
 
+pub mod weight;
+
 use proptest::test_runner::Config;
 pub use seekvl_kernels::with_threads;
 use seekvl_kernels::{Cpu, Isa};

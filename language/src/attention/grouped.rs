@@ -1,6 +1,6 @@
 //! Grouped attention.
 
-use super::{Cached, Heads, LatentForm, bytes, each, parts};
+use super::{Cached, Heads, LatentForm, bytes, each};
 use crate::{AttentionSpec, DecoderSpec, Result};
 use seekvl_nn::{Angles, Arithmetic, Linear, Loader, Tensor, attention};
 
@@ -53,8 +53,8 @@ impl Heads for Grouped {
     fn attend(&self, queries: &Tensor, _: LatentForm, spans: &[Cached]) -> Result<Tensor> {
         let scale = (self.head_dim as f32).powf(-0.5);
         each(queries, spans, |queries, cached| {
-            let keys = parts(&cached.all, 1, 0, self.kv_heads)?;
-            let values = parts(&cached.all, 1, self.kv_heads, self.kv_heads)?;
+            let keys = cached.all.heads(0, self.kv_heads)?;
+            let values = cached.all.heads(self.kv_heads, self.kv_heads)?;
             Ok(attention(queries, &keys, &values, scale, cached.mask)?)
         })
     }

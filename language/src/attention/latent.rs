@@ -1,6 +1,6 @@
 //! Multi-head latent attention.
 
-use super::{Cached, Heads, LatentForm, bytes, each, parts};
+use super::{Cached, Heads, LatentForm, bytes, each};
 use crate::{AttentionSpec, DecoderSpec, Result};
 use seekvl_nn::{Angles, Arithmetic, HeadLinear, Linear, Loader, RmsNorm, Tensor, Weight, attention, round_rows};
 
@@ -107,14 +107,14 @@ impl Latent {
         let down = self.up.key_transposed.forward(&queries.narrow(2, 0, self.nope_dim)?)?;
         let queries = join(&down, &queries.narrow(2, self.nope_dim, self.rope_dim)?)?;
         let latents = each(&queries, spans, |queries, cached| {
-            let values = parts(&cached.all, 2, 0, self.kv_rank)?;
-            Ok(attention(queries, &cached.all, &values, self.scale, cached.mask)?)
+            let values = cached.all.front(self.kv_rank)?;
+            Ok(attention(queries, cached.all.all(), &values, self.scale, cached.mask)?)
         })?;
         Ok(self.up.value.forward(&latents)?)
     }
 
     fn expanded(&self, queries: &Tensor, cached: &Cached) -> Result<Tensor> {
-        let all = Tensor::cat(&cached.all, 0)?.to_dtype(queries.dtype())?;
+        let all = cached.all.numbers()?;
         let tokens = all.dim(0)?;
         let latents = all.narrow(2, 0, self.kv_rank)?.squeeze(1)?.contiguous()?;
         let rotated = all.narrow(2, self.kv_rank, self.rope_dim)?;

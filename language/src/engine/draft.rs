@@ -76,7 +76,7 @@ pub(super) fn draft(
     if states.is_empty() {
         return Ok(());
     }
-    let states = mtp.forward(&Tensor::cat(&states, 0)?, &ids, &positions, &mut spans)?;
+    let states = mtp.forward(&Tensor::cat(&states, 0)?, &ids, &positions, &mut spans, &mut ())?;
     for (row, guess) in ends {
         if let Some(guess) = guess {
             *guess = Some(Sampler::most_probable(&to_vec(&mtp.logits(&states.narrow(0, row, 1)?)?)?));

@@ -1,6 +1,7 @@
 //! Whether the numbers of a specification are possible and go together.
 
 use crate::{AttentionSpec, DecoderSpec, Error, GroupRank, Llama3Spec, Result, RotaryScaling, RouterSpec, YarnSpec};
+use seekvl_nn::CacheType;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
@@ -45,7 +46,7 @@ impl DecoderSpec {
         }
         let possible = self.count_parameters().total <= MOST_PARAMETERS;
         ensure("hidden_size", self.hidden_size, possible, "with the other sizes, over 17 trillion parameters")?;
-        let cache = self.cache_bytes_per_token() as u128 * self.max_positions as u128;
+        let cache = self.cache_bytes_per_token(CacheType::F32) as u128 * self.max_positions as u128;
         let reason = "with the other sizes, over a pebibyte of cache";
         ensure("max_position_embeddings", self.max_positions, cache <= LARGEST_CACHE, reason)
     }

@@ -1,6 +1,7 @@
 //! How many numbers a decoder is made of, and how many it keeps of each token.
 
 use crate::{AttentionSpec, DecoderSpec, FeedForwardSpec};
+use seekvl_nn::CacheType;
 
 /// Numbers of weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,27 +49,21 @@ impl DecoderSpec {
         u64::try_from(layer + 2 * hidden * hidden + 3 * hidden).unwrap_or(u64::MAX)
     }
 
-    /// Numbers that multi-head attention with as many heads of the same widths would keep of each token, where this
-    /// decoder keeps [`DecoderSpec::cache_numbers_per_token`].
-    pub fn mha_numbers_per_token(&self) -> usize {
+    /// Bytes that a cache of type `kind` holds for each token, on a CPU.
+    pub fn cache_bytes_per_token(&self, kind: CacheType) -> usize {
+        let (heads, width) = self.attention.cache_row();
+        self.layers * heads * kind.bytes(width)
+    }
+
+    /// Bytes that it would hold if each query head had a key and a value of its own, as in multi-head attention.
+    pub fn mha_cache_bytes_per_token(&self, kind: CacheType) -> usize {
         let layer = match self.attention {
-            AttentionSpec::Grouped { heads, head_dim, .. } => 2 * heads * head_dim,
+            AttentionSpec::Grouped { heads, head_dim, .. } => 2 * heads * kind.bytes(head_dim),
             AttentionSpec::Latent { heads, nope_dim, rope_dim, value_dim, .. } => {
-                heads * (nope_dim + rope_dim + value_dim)
+                heads * (kind.bytes(nope_dim + rope_dim) + kind.bytes(value_dim))
             }
         };
         self.layers * layer
-    }
-
-    /// Numbers that a cache holds for each token.
-    pub fn cache_numbers_per_token(&self) -> usize {
-        let (heads, width) = self.attention.cache_row();
-        self.layers * heads * width
-    }
-
-    /// Bytes that a cache of `f32`, as on a CPU, holds for each token.
-    pub fn cache_bytes_per_token(&self) -> usize {
-        self.cache_numbers_per_token() * size_of::<f32>()
     }
 
     pub(crate) fn count_parameters(&self) -> Count {

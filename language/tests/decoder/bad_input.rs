@@ -123,7 +123,7 @@ fn the_context_is_a_limit() {
     assert_eq!(message(pass(5)), "a sequence of 71 tokens does not fit the model's context of 70");
     pass(4).unwrap();
     assert_eq!((cache.len(), cache.limit()), (70, 70));
-    assert_eq!(cache.bytes(), Cache::BLOCK * decoder.spec().cache_bytes_per_token());
+    assert_eq!(cache.bytes(), Cache::BLOCK * decoder.spec().cache_bytes_per_token(decoder.cache_type()));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::reference::{Golden, NAMES, checkpoint, decoder, error, spec};
 use proptest::prelude::*;
 use seekvl_language::{AttentionSpec, Cache, Decoder, LatentForm, Probe, Result, Routing, Span};
-use seekvl_nn::{Device, Loader, Tensor, WeightType, to_vec};
+use seekvl_nn::{CacheType, Device, Loader, Tensor, WeightType, to_vec};
 
 /// Measured errors are below 2e-6.
 const TOLERANCE: f32 = 1e-5;
@@ -24,7 +24,7 @@ impl Probe for Record {
         self.hidden.push(hidden.clone());
     }
 
-    fn routed(&mut self, layer: usize, experts: &Routing) {
+    fn routed(&mut self, layer: usize, experts: &mut Routing) {
         self.routed.push((layer, experts.clone()));
     }
 
@@ -225,7 +225,7 @@ fn cache_takes_what_the_specification_says() {
         assert_eq!(cache.bytes(), 0);
         let ids = vec![5; 100];
         run(&decoder, &decoder.embed(&ids).unwrap(), &mut cache, usize::MAX, LatentForm::Absorbed).unwrap();
-        let block = Cache::BLOCK * decoder.spec().cache_bytes_per_token();
+        let block = Cache::BLOCK * decoder.spec().cache_bytes_per_token(CacheType::F32);
         assert_eq!(cache.bytes(), block, "{name}");
         // What is there stays where it is.
         run(&decoder, &decoder.embed(&ids).unwrap(), &mut cache, usize::MAX, LatentForm::Absorbed).unwrap();

@@ -2,6 +2,7 @@
 
 use crate::reference::{NAMES, checkpoint, spec};
 use seekvl_language::{AttentionSpec, DecoderSpec, FeedForwardSpec, GroupRank, LanguageConfig, Result, Score};
+use seekvl_nn::CacheType;
 use serde_json::{Value, json};
 
 /// The published files leave out much of their shape.
@@ -107,8 +108,12 @@ fn parameters_are_those_of_the_checkpoints() {
 
 #[test]
 fn latents_are_smaller_than_keys_and_values() {
-    assert_eq!(read(tiny()).unwrap().cache_bytes_per_token(), 12 * 2 * 1280 * 4);
-    assert_eq!(read(small()).unwrap().cache_bytes_per_token(), 27 * (512 + 64) * 4);
+    let (tiny, small) = (read(tiny()).unwrap(), read(small()).unwrap());
+    for (kind, bits) in [(CacheType::F32, 64), (CacheType::Bf16, 32), (CacheType::Q8_0, 17)] {
+        assert_eq!(tiny.cache_bytes_per_token(kind), 12 * 2 * 1280 * bits / 16);
+        assert_eq!(small.cache_bytes_per_token(kind), 27 * (512 + 64) * bits / 16);
+        assert_eq!(small.mha_cache_bytes_per_token(kind), 27 * 16 * (192 + 128) * bits / 16);
+    }
 }
 
 #[test]

@@ -39,9 +39,10 @@ fn a_sequence_may_be_longer_than_the_context() {
         for chunk in [1, 7, 150] {
             let mut cache = decoder.new_cache();
             assert_eq!(bits(&run(&decoder, &embeds, &mut cache, chunk, form).unwrap()), whole, "{name} by {chunk}");
-            let room = Cache::room(700, chunk, Some(WINDOW)) * decoder.spec().cache_bytes_per_token();
+            let room =
+                Cache::room(700, chunk, Some(WINDOW)) * decoder.spec().cache_bytes_per_token(decoder.cache_type());
             assert!(cache.len() == 700 && cache.bytes() <= room, "{} bytes, {room} expected", cache.bytes());
-            assert!(room < 700 * decoder.spec().cache_bytes_per_token());
+            assert!(room < 700 * decoder.spec().cache_bytes_per_token(decoder.cache_type()));
         }
     }
 }

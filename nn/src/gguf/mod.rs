@@ -10,26 +10,29 @@ pub use write::{GgufEntry, GgufWriter};
 
 use crate::checkpoint::Bytes;
 use crate::mapped::Mapped;
+use crate::stored::Widened;
 use crate::{Error, Result, StoredDtype};
 use read::Header;
 use seekvl_kernels::quantized::Format;
-use seekvl_kernels::quantized::blocks::BlockKind;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The types that are read and written, by their codes in files.
-const KINDS: [(u32, StoredDtype); 10] = [
+const KINDS: [(u32, StoredDtype); 13] = [
     (0, StoredDtype::F32),
     (1, StoredDtype::F16),
-    (2, StoredDtype::Blocks(BlockKind::Packed(Format::Q4_0))),
-    (6, StoredDtype::Blocks(BlockKind::Q5_0)),
-    (7, StoredDtype::Blocks(BlockKind::Q5_1)),
-    (8, StoredDtype::Blocks(BlockKind::Packed(Format::Q8_0))),
-    (12, StoredDtype::Blocks(BlockKind::Packed(Format::Q4K))),
-    (13, StoredDtype::Blocks(BlockKind::Packed(Format::Q5K))),
-    (14, StoredDtype::Blocks(BlockKind::Packed(Format::Q6K))),
+    (2, StoredDtype::Blocks(Format::Q4_0)),
+    (3, StoredDtype::Widened(Widened::Q4_1)),
+    (6, StoredDtype::Blocks(Format::Q5_0)),
+    (7, StoredDtype::Blocks(Format::Q5_1)),
+    (8, StoredDtype::Blocks(Format::Q8_0)),
+    (10, StoredDtype::Widened(Widened::Q2K)),
+    (11, StoredDtype::Widened(Widened::Q3K)),
+    (12, StoredDtype::Blocks(Format::Q4K)),
+    (13, StoredDtype::Blocks(Format::Q5K)),
+    (14, StoredDtype::Blocks(Format::Q6K)),
     (30, StoredDtype::BF16),
 ];
 

@@ -133,9 +133,8 @@ impl Place {
         let code = cursor.number()?;
         let dtype = KINDS.iter().find(|(known, _)| *known == code).map(|(_, dtype)| *dtype);
         let dtype = dtype.ok_or_else(|| {
-            format!(
-                "tensor {name} is of type {code}; F32, F16, BF16, Q8_0, Q4_0, Q5_0, Q5_1, Q4_K, Q5_K and Q6_K are read"
-            )
+            let known: Vec<String> = KINDS.iter().map(|(_, dtype)| dtype.to_string()).collect();
+            format!("tensor {name} is of type {code}; {} are read", known.join(", "))
         })?;
         Ok(Self { name, dtype, shape, offset: cursor.long()? })
     }

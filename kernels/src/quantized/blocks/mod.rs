@@ -13,18 +13,18 @@
 //! | Q5_K | 256 | 176 | 5.5 | the same, q in 0..=31 |
 //! | Q6_K | 256 | 210 | 6.5625 | `d · scale · (q - 32)`, scale of 8 bits for each 16, q in 0..=63 |
 //!
-//! `d`, `m` and `dmin` are f16. Of Q5_0 and Q5_1, which files have where rows are no multiples of 256, there is no packed
-//! form. The formulas are computed in f32, from left to right.
+//! `d`, `m` and `dmin` are f16. The formulas are computed in f32, from left to right. Files have Q5_0 and Q5_1 where rows are
+//! no multiples of 256.
 
 mod fit;
 mod five;
 mod k;
-mod kind;
+mod rows;
 mod small;
 
 pub use five::{Q5_0, Q5_1};
 pub use k::{Affine, Q4K, Q5K, Q6K};
-pub use kind::{BlockKind, quantize_rows};
+pub use rows::quantize_rows;
 pub use small::{Q4_0, Q8_0};
 
 use super::lanes::Lanes;

@@ -1,71 +1,43 @@
-//! A format of blocks as a value, and rows of such blocks.
+//! Rows of blocks, of a format that is a value.
 
-use super::{Block, Q4_0, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0, QuantizeEach};
+use super::{Block, QuantizeEach};
 use crate::Cpu;
 use crate::parallel::{for_each, with_scratch};
 use crate::quantized::Format;
+use crate::quantized::forms::Packed;
 use crate::quantized::lanes::{self, Kernel, Lanes};
+use crate::quantized::matrix::WithForm;
 use std::marker::PhantomData;
 use std::sync::Mutex;
 
-/// A format in which files hold quantised weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum BlockKind {
-    /// One that there are products with.
-    Packed(Format),
-    /// 5 bits, a scale for 32.
-    Q5_0,
-    /// 5 bits, a scale and a minimum for 32.
-    Q5_1,
-}
-
-/// A computation that is written for any kind of block.
-trait WithBlock {
-    type Out;
-
-    fn run<B: QuantizeEach>(self) -> Self::Out;
-}
-
-impl BlockKind {
-    fn with<W: WithBlock>(self, with: W) -> W::Out {
-        match self {
-            Self::Packed(Format::Q8_0) => with.run::<Q8_0>(),
-            Self::Packed(Format::Q4_0) => with.run::<Q4_0>(),
-            Self::Packed(Format::Q4K) => with.run::<Q4K>(),
-            Self::Packed(Format::Q5K) => with.run::<Q5K>(),
-            Self::Packed(Format::Q6K) => with.run::<Q6K>(),
-            Self::Q5_0 => with.run::<Q5_0>(),
-            Self::Q5_1 => with.run::<Q5_1>(),
-        }
-    }
-
+impl Format {
     /// Weights of a block.
     pub fn values(self) -> usize {
         struct Values;
-        impl WithBlock for Values {
+        impl WithForm for Values {
             type Out = usize;
-            fn run<B: Block>(self) -> usize {
-                B::VALUES
+            fn run<F: Packed>(self) -> usize {
+                F::Block::VALUES
             }
         }
         self.with(Values)
     }
 
     /// Bytes of a block.
-    pub fn bytes(self) -> usize {
+    fn block_bytes(self) -> usize {
         struct Bytes;
-        impl WithBlock for Bytes {
+        impl WithForm for Bytes {
             type Out = usize;
-            fn run<B: Block>(self) -> usize {
-                B::BYTES
+            fn run<F: Packed>(self) -> usize {
+                F::Block::BYTES
             }
         }
         self.with(Bytes)
     }
 
-    /// Bytes of a row of `cols` weights; `None` if that is no whole number of blocks, or no number.
+    /// Bytes of the blocks of `cols` weights; `None` if that is no whole number of blocks, or no number.
     pub fn row_bytes(self, cols: usize) -> Option<usize> {
-        cols.is_multiple_of(self.values()).then_some(cols / self.values())?.checked_mul(self.bytes())
+        cols.is_multiple_of(self.values()).then_some(cols / self.values())?.checked_mul(self.block_bytes())
     }
 
     /// The weights of whole blocks.
@@ -74,30 +46,16 @@ impl BlockKind {
     /// If there are not as many of them as bytes make.
     pub fn dequantize(self, bytes: &[u8], values: &mut [f32]) {
         struct Dequantize<'a>(&'a [u8], &'a mut [f32]);
-        impl WithBlock for Dequantize<'_> {
+        impl WithForm for Dequantize<'_> {
             type Out = ();
-            fn run<B: Block>(self) {
-                for (bytes, values) in self.0.chunks(B::BYTES).zip(self.1.chunks_mut(B::VALUES)) {
-                    B::read(bytes).dequantize(values);
+            fn run<F: Packed>(self) {
+                for (bytes, values) in self.0.chunks(F::Block::BYTES).zip(self.1.chunks_mut(F::Block::VALUES)) {
+                    F::Block::read(bytes).dequantize(values);
                 }
             }
         }
         assert_eq!(self.row_bytes(values.len()), Some(bytes.len()), "bytes of {} weights", values.len());
         self.with(Dequantize(bytes, values));
-    }
-
-    /// Blocks of Q8_0 that hold the same numbers as these of Q5_0: its codes are among those of 8 bits. `None` for bytes of
-    /// another kind.
-    pub fn as_q8_0(self, bytes: &[u8]) -> Option<Vec<u8>> {
-        if self != Self::Q5_0 || !bytes.len().is_multiple_of(Q5_0::BYTES) {
-            return None;
-        }
-        let mut wide = vec![0; bytes.len() / Q5_0::BYTES * Q8_0::BYTES];
-        for (bytes, wide) in bytes.chunks(Q5_0::BYTES).zip(wide.chunks_mut(Q8_0::BYTES)) {
-            let Q5_0 { d, q } = Q5_0::read(bytes);
-            Q8_0 { d, q: q.map(|code| code as i8 - 16) }.write(wide);
-        }
-        Some(wide)
     }
 }
 
@@ -108,13 +66,13 @@ impl BlockKind {
 /// If rows are no whole blocks, or `bytes` are not those of whole rows.
 pub fn quantize_rows(
     cpu: Cpu,
-    kind: BlockKind,
+    format: Format,
     cols: usize,
     fill: impl Fn(usize, &mut [f32]) + Send + Sync,
     bytes: &mut [u8],
 ) {
-    let Some(size) = kind.row_bytes(cols).filter(|size| *size > 0) else {
-        panic!("rows of {cols} weights in {kind:?}")
+    let Some(size) = format.row_bytes(cols).filter(|size| *size > 0) else {
+        panic!("rows of {cols} weights in {format:?}")
     };
     assert!(bytes.len().is_multiple_of(size), "{} bytes in rows of {size}", bytes.len());
     let rows: Vec<Mutex<&mut [u8]>> = bytes.chunks_mut(size).map(Mutex::new).collect();
@@ -123,7 +81,7 @@ pub fn quantize_rows(
             fill(row, values);
             // Each row is locked once.
             if let Ok(mut bytes) = rows[row].lock() {
-                kind.with(QuantizeRow { cpu, values, bytes: &mut bytes });
+                format.with(QuantizeRow { cpu, values, bytes: &mut bytes });
             }
         });
     });
@@ -135,11 +93,11 @@ struct QuantizeRow<'a> {
     bytes: &'a mut [u8],
 }
 
-impl WithBlock for QuantizeRow<'_> {
+impl WithForm for QuantizeRow<'_> {
     type Out = ();
 
-    fn run<B: QuantizeEach>(self) {
-        lanes::run(self.cpu, QuantizeBlocks::<B> { values: self.values, bytes: self.bytes, block: PhantomData });
+    fn run<F: Packed<Block: QuantizeEach>>(self) {
+        lanes::run(self.cpu, QuantizeBlocks::<F::Block> { values: self.values, bytes: self.bytes, block: PhantomData });
     }
 }
 
