@@ -243,7 +243,7 @@ impl Error {
     pub fn is_option(&self) -> bool {
         matches!(
             self,
-            Self::Language(seekvl_language::Error::InvalidOption { .. })
+            Self::Language(seekvl_language::Error::InvalidOption { .. } | seekvl_language::Error::CacheOnDevice)
                 | Self::Nn(seekvl_nn::Error::ExpertBudget { .. } | seekvl_nn::Error::ExpertsOnDevice)
                 | Self::Language(seekvl_language::Error::Nn(seekvl_nn::Error::ExpertBudget { .. }))
         )

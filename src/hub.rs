@@ -18,7 +18,7 @@ use std::time::Duration;
 const MAIN: &str = "main";
 const RETRIES: usize = 3;
 
-/// Follows downloads. `()` does nothing.
+/// Follows downloads, and whatever else takes its time. `()` does nothing.
 pub trait Progress {
     /// A file of `bytes` bytes begins. After an interruption it is called again for the same file, and counting starts
     /// anew, with what was there already as the first step.

@@ -4,6 +4,7 @@ use crate::Result;
 use crate::config::{EyesSpec, ModelSpec};
 use crate::files::ModelFiles;
 use seekvl_language::AttentionSpec;
+use seekvl_nn::CacheType;
 use seekvl_vision::SamSpec;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -110,11 +111,28 @@ pub struct LanguageInfo {
     /// Most tokens of prompt and answer.
     pub context: usize,
     /// Bytes that a CPU's cache holds for each token.
-    pub cache_bytes_per_token: usize,
+    pub cache_bytes_per_token: CacheBytes,
     /// Bytes that it would hold if each query head had a key and a value of its own (multi-head attention).
-    pub mha_cache_bytes_per_token: usize,
+    pub mha_cache_bytes_per_token: CacheBytes,
     /// Whether a layer after the last drafts tokens (multi-token prediction).
     pub drafts: bool,
+}
+
+/// Bytes of a cache, by its type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct CacheBytes {
+    /// [`CacheType::F32`].
+    pub f32: usize,
+    /// [`CacheType::Bf16`].
+    pub bf16: usize,
+    /// [`CacheType::Q8_0`].
+    pub q8_0: usize,
+}
+
+impl CacheBytes {
+    fn of(bytes: impl Fn(CacheType) -> usize) -> Self {
+        Self { f32: bytes(CacheType::F32), bf16: bytes(CacheType::Bf16), q8_0: bytes(CacheType::Q8_0) }
+    }
 }
 
 /// Numbers of weights.
@@ -248,9 +266,8 @@ fn language_info(spec: &ModelSpec) -> LanguageInfo {
         experts: router.map_or(0, |router| router.experts),
         experts_per_token: router.map_or(0, |router| router.top_k),
         context: language.max_positions,
-        cache_bytes_per_token: language.cache_bytes_per_token(),
-        mha_cache_bytes_per_token: language.cache_bytes_per_token() / language.cache_numbers_per_token().max(1)
-            * language.mha_numbers_per_token(),
+        cache_bytes_per_token: CacheBytes::of(|kind| language.cache_bytes_per_token(kind)),
+        mha_cache_bytes_per_token: CacheBytes::of(|kind| language.mha_cache_bytes_per_token(kind)),
         drafts: language.has_mtp,
     }
 }

@@ -66,7 +66,9 @@ pub use recall::Recall;
 pub use seekvl_language::{
     Cancel, Drafts, FinishReason, GenerationOptions, LatentForm, LogProb, LogProbs, RepetitionGuard, Sampling, Token,
 };
-pub use seekvl_nn::{Checkpoint, Device, Quantization, UnknownQuantization, WeightType, set_threads};
+pub use seekvl_nn::{
+    CacheType, Checkpoint, Device, Quantization, UnknownCacheType, UnknownQuantization, WeightType, set_threads,
+};
 pub use seekvl_vision::{Conversion, Cropping, DecodeLimits, DecodeOptions, PixelLayout, Resolution, Rgb, TileGrid};
 pub use thinking::{Delta, Phase};
 

@@ -1,5 +1,6 @@
 //! A loaded model: everything from images and questions to answers.
 
+mod builder;
 mod features;
 mod stream;
 
@@ -7,19 +8,18 @@ use crate::answer::{Answer, Asked, Timings};
 use crate::config::Family;
 use crate::conversation::{Conversation, Image, Message};
 use crate::eyes::Eyes;
-use crate::files::ModelFiles;
-use crate::hub::{self, HubOptions, Progress};
 use crate::processor::{Prepared, Processor};
 use crate::recall::{Asking, Content, ModelId, Pictures, Recall};
 use crate::template::Prompt;
 use crate::thinking;
 use crate::{Error, Options, Result};
 use seekvl_language::{Cache, Cancel, Decoder, Engine, Mtp, Request, TokenSequence};
-use seekvl_nn::{Device, ExpertCounts, ExpertStore, Loader, Quantization, WeightType};
+use seekvl_nn::{ExpertCounts, ExpertStore};
 use seekvl_vision::{DecodeLimits, DecodeOptions};
 use std::sync::Arc;
 use std::time::Instant;
 
+pub use builder::Builder;
 pub use features::Array;
 pub use stream::Stream;
 
@@ -48,167 +48,6 @@ pub struct Model {
     mtp: Option<Mtp>,
     experts: Option<Arc<ExpertStore>>,
     limits: DecodeLimits,
-}
-
-/// Chooses how a model is loaded.
-#[must_use]
-pub struct Builder<'p> {
-    revision: Option<String>,
-    weights: WeightType,
-    quantization: Option<Quantization>,
-    device: Device,
-    hub: HubOptions,
-    limits: DecodeLimits,
-    mtp: bool,
-    expert_budget: Option<u64>,
-    context_window: Option<usize>,
-    progress: Box<dyn Progress + 'p>,
-}
-
-impl Default for Builder<'_> {
-    fn default() -> Self {
-        Self {
-            revision: None,
-            weights: WeightType::AsStored,
-            quantization: None,
-            device: Device::Cpu,
-            hub: HubOptions::from_env(),
-            limits: DecodeLimits::default(),
-            mtp: true,
-            expert_budget: None,
-            context_window: None,
-            progress: Box::new(()),
-        }
-    }
-}
-
-impl<'p> Builder<'p> {
-    /// A branch, tag or commit on the hub.
-    pub fn revision(mut self, revision: impl Into<String>) -> Self {
-        self.revision = Some(revision.into());
-        self
-    }
-
-    /// The type that weights are kept in; as the checkpoint has them if not given.
-    pub fn weights(mut self, weights: WeightType) -> Self {
-        self.weights = weights;
-        self
-    }
-
-    /// Rounds matrices to 8 or 4 bits while they are loaded, those that [`Quantization::format`] says; the others are kept as
-    /// [`Builder::weights`] says. On a CPU only. None are if not given.
-    pub fn quantization(mut self, quantization: impl Into<Option<Quantization>>) -> Self {
-        self.quantization = quantization.into();
-        self
-    }
-
-    /// Where the model runs; the CPU if not given. Devices other than it are not covered by this project's tests.
-    pub fn device(mut self, device: Device) -> Self {
-        self.device = device;
-        self
-    }
-
-    /// Takes only files that are on this machine.
-    pub fn local_files_only(mut self, yes: bool) -> Self {
-        self.hub.offline |= yes;
-        self
-    }
-
-    /// How the hub is reached; as the environment says if not given.
-    pub fn hub(mut self, hub: HubOptions) -> Self {
-        self.hub = hub;
-        self
-    }
-
-    /// How large images may be, for [`Model::ask`] and its kin; elsewhere [`Options::decode`] says.
-    pub fn limits(mut self, limits: DecodeLimits) -> Self {
-        self.limits = limits;
-        self
-    }
-
-    /// Whether the layer for multi-token prediction is loaded, where there is one; it is, if not given. Without it
-    /// [`Options::draft`] does nothing.
-    pub fn mtp(mut self, yes: bool) -> Self {
-        self.mtp = yes;
-        self
-    }
-
-    /// Leaves the experts of a mixture in their files, but for so many bytes of those that were used last, which are read
-    /// into memory. Answers are the same, and take as long as the disk needs; [`Answer::experts`] counts. On a CPU only. All are
-    /// in memory or mapped if not given.
-    pub fn expert_budget(mut self, bytes: impl Into<Option<u64>>) -> Self {
-        self.expert_budget = bytes.into();
-        self
-    }
-
-    /// Lets every token attend to the last `tokens` alone, itself included, so that prompt and answer may together be longer
-    /// than the model's context; up to as many tokens answers are the same. What is longer than the context is an error, or
-    /// ends there, if not given. No model was trained with a window: what is out of sight is forgotten.
-    pub fn context_window(mut self, tokens: impl Into<Option<usize>>) -> Self {
-        self.context_window = tokens.into();
-        self
-    }
-
-    /// Follows downloads.
-    pub fn progress<'q>(self, progress: impl Progress + 'q) -> Builder<'q>
-    where
-        'p: 'q,
-    {
-        Builder { progress: Box::new(progress), ..self }
-    }
-
-    /// Finds the files of `model`, as [`hub::resolve`] understands it, without reading weights.
-    ///
-    /// # Errors
-    /// Those of [`hub::resolve`].
-    pub fn resolve(&mut self, model: &str) -> Result<ModelFiles> {
-        hub::resolve(model, self.revision.as_deref(), &self.hub, &mut *self.progress)
-    }
-
-    /// Loads `model`: [`NANO`](crate::NANO), a directory, a GGUF file or an id on the hub.
-    ///
-    /// # Errors
-    /// Files that cannot be had, and those of [`Builder::load_files`].
-    pub fn load(mut self, model: &str) -> Result<Model> {
-        let files = self.resolve(model)?;
-        self.load_files(&files)
-    }
-
-    /// Loads a model from its files.
-    ///
-    /// # Errors
-    /// Files that cannot be read, a configuration that makes no sense, tensors that are missing, misshapen, unknown or
-    /// cut short. Each names the file, and the tensor or key.
-    pub fn load_files(self, files: &ModelFiles) -> Result<Model> {
-        let mut processor = Processor::read(files)?;
-        if let Some(window) = self.context_window {
-            processor = processor.with_context_window(window)?;
-        }
-        let checkpoint = Arc::new(files.checkpoint()?);
-        let spec = processor.spec();
-        let mut loader = Loader::new(checkpoint, self.device, self.weights)?.renamed(spec.names);
-        if let Some(quantization) = self.quantization {
-            loader = loader.quantized(quantization)?;
-        }
-        let experts = self.expert_budget.map(|budget| Arc::new(ExpertStore::new(budget)));
-        if let Some(store) = &experts {
-            loader = loader.with_expert_store(store.clone())?;
-        }
-        if let Some(blocks) = spec.fp8_blocks {
-            loader = loader.with_fp8_blocks(blocks);
-        }
-        let eyes = spec.eyes.as_ref().map(|eyes| Eyes::load(&loader, eyes)).transpose()?;
-        let language = if eyes.is_some() { loader.at("language") } else { loader.clone() };
-        let decoder = Decoder::load(&language, &spec.language)?;
-        let mtp = if self.mtp {
-            Mtp::load(&language, &decoder)?
-        } else {
-            Mtp::skip(&language, &spec.language);
-            None
-        };
-        loader.finish()?;
-        Ok(Model { id: ModelId::new(), processor, eyes, decoder, mtp, experts, limits: self.limits })
-    }
 }
 
 /// A conversation made into a prompt, its pictures encoded.

@@ -7,8 +7,9 @@ pub use memory::{Memory, WeightBytes};
 use crate::conversation::Conversation;
 use crate::processor::Processor;
 use crate::{Options, Result};
+use seekvl_nn::CacheType;
 use seekvl_vision::TileGrid;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// What an answer will take.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -23,8 +24,17 @@ pub struct Plan {
     pub max_new_tokens: usize,
     /// Tokens that the model can hold, prompt and answer together.
     pub context: usize,
+    /// What the cache keeps keys and values as.
+    #[serde(serialize_with = "as_text")]
+    pub cache_type: CacheType,
+    /// Bytes that it takes for each token.
+    pub cache_bytes_per_token: usize,
     /// An estimate of the memory at its fullest.
     pub memory: Memory,
+}
+
+fn as_text<S: Serializer>(kind: &CacheType, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_str(kind)
 }
 
 /// What becomes of an image.
@@ -90,8 +100,18 @@ impl Plan {
         let context = processor.spec().language.longest();
         let max_new_tokens = options.generation.max_new_tokens;
         let memory = Memory::estimate(processor.spec(), &images, prompt.len(), max_new_tokens, options, weights);
-        let image_tokens = prompt.image_tokens();
-        Ok(Self { images, prompt_tokens: prompt.len(), image_tokens, max_new_tokens, context, memory })
+        let language = &processor.spec().language;
+        let cache_type = language.cache_type.unwrap_or(weights.cache_type);
+        Ok(Self {
+            images,
+            prompt_tokens: prompt.len(),
+            image_tokens: prompt.image_tokens(),
+            max_new_tokens,
+            context,
+            cache_type,
+            cache_bytes_per_token: language.cache_bytes_per_token(cache_type),
+            memory,
+        })
     }
 
     /// Whether the prompt fits the context.

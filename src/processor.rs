@@ -9,6 +9,7 @@ use crate::template::{Prompt, Template};
 use crate::thinking::{self, Thought};
 use crate::{Error, Result, TilingOptions};
 use seekvl_language::{Sampling, Tokenizer};
+use seekvl_nn::CacheType;
 use seekvl_vision::{DecodeOptions, TileGrid, Tiles};
 use std::borrow::Cow;
 
@@ -87,6 +88,13 @@ impl Processor {
     pub fn with_context_window(mut self, window: usize) -> Result<Self> {
         self.spec.language = self.spec.language.with_window(window)?;
         Ok(self)
+    }
+
+    /// The same for a model whose caches keep keys and values as `kind`.
+    #[must_use]
+    pub fn with_cache_type(mut self, kind: CacheType) -> Self {
+        self.spec.language.cache_type = Some(kind);
+        self
     }
 
     /// The model's shape.

@@ -33,7 +33,7 @@ fn every_stage_of_every_checkpoint_equals_the_originals() {
         let is_sparse = part.name.starts_with('v');
         assert_eq!(checks(Stage::Layer(2, LayerPart::Experts)), if is_sparse { 3 } else { 0 }, "{}", part.name);
         let drafts = part.name == "v3-like";
-        for stage in [Stage::DraftLogits, Stage::Drafted] {
+        for stage in [Stage::DraftExperts, Stage::DraftExpertWeights, Stage::DraftLogits, Stage::Drafted] {
             assert_eq!(checks(stage), if drafts { 3 } else { 0 }, "{}, {stage}", part.name);
         }
         let worst = part.stages.iter().map(|stage| stage.error).fold(0.0, f64::max);
@@ -70,9 +70,43 @@ fn every_stage_of_every_checkpoint_equals_the_originals() {
 #[test]
 fn bf16_stays_within_its_bound() {
     let options = DoctorOptions { weights: WeightType::Bf16, ..DoctorOptions::default() };
-    let report = run(&reference().join("vl2-tiny-like"), &options).unwrap();
-    let vision = report.parts[0].stages.iter().find(|stage| stage.stage == Stage::Vision).unwrap();
-    assert!(vision.passed && vision.error > 1e-4, "rounded weights differ: {}", vision.error);
+    let report = run(&reference(), &options).unwrap();
+    assert!(report.passed(), "{:?}", report.first_failure());
+    assert_all_is_judged(&report);
+}
+
+/// That rounding is seen, and nothing of it passes for want of a bound, behind tipped experts too.
+fn assert_all_is_judged(report: &Report) {
+    for part in &report.parts[1..] {
+        for stage in &part.stages {
+            if matches!(
+                stage.stage,
+                Stage::Logits | Stage::DraftLogits | Stage::Vision | Stage::Layer(_, LayerPart::Output)
+            ) {
+                assert!(stage.bound.is_some() && stage.error > 1e-4, "{}: {stage:?}", part.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_wrong_layer_of_rounded_weights_is_named() {
+    for (name, tensor, expected) in [
+        ("llm-like", "model.layers.1.self_attn.o_proj.weight", Stage::Layer(1, LayerPart::Output)),
+        ("v2-like", "model.layers.2.mlp.shared_experts.down_proj.weight", Stage::Layer(2, LayerPart::Output)),
+        ("v3-like", "model.layers.3.eh_proj.weight", Stage::DraftExperts),
+        ("vl2-tiny-like", "vision.blocks.1.mlp.fc2.weight", Stage::VisionBlock(1)),
+        ("vl2-tiny-like", "language.model.layers.2.mlp.gate.weight", Stage::Layer(2, LayerPart::Experts)),
+    ] {
+        let dir = copy(name);
+        negate(&dir.path().join(name).join("model.safetensors"), tensor);
+        for quantization in [None, Some(Quantization::Q8_0)] {
+            let options = DoctorOptions { weights: WeightType::Bf16, quantization, ..DoctorOptions::default() };
+            let report = run(&dir.path().join(name), &options).unwrap();
+            let first = report.first_failure().map(|(_, report)| report.stage);
+            assert_eq!(first, Some(expected), "{name}: {tensor} {quantization:?}");
+        }
+    }
 }
 
 #[test]
@@ -94,7 +128,7 @@ fn a_wrong_layer_of_a_language_model_is_named() {
         ("v2-like", "model.layers.1.mlp.gate.weight", Stage::Layer(1, LayerPart::Experts)),
         ("llm-like", "model.layers.2.self_attn.o_proj.weight", Stage::Layer(2, LayerPart::Output)),
         ("r1-distill-qwen-like", "model.layers.0.self_attn.k_proj.bias", Stage::Layer(0, LayerPart::Output)),
-        ("v3-like", "model.layers.3.eh_proj.weight", Stage::DraftLogits),
+        ("v3-like", "model.layers.3.eh_proj.weight", Stage::DraftExperts),
     ] {
         let dir = copy(name);
         nudge(&dir.path().join(name).join("model.safetensors"), tensor, 0.5);
@@ -133,6 +167,9 @@ fn quantised_weights_stay_within_their_bounds() {
         let options = DoctorOptions { quantization: Some(quantization), ..DoctorOptions::default() };
         let report = run(&reference(), &options).unwrap();
         assert!(report.passed(), "{quantization}: {:?}", report.first_failure());
+        if quantization == Quantization::Q8_0 {
+            assert_all_is_judged(&report);
+        }
         let of_llm = report.parts.iter().find(|part| part.name == "llm-like").unwrap();
         let logits = of_llm.stages.iter().find(|stage| stage.stage == Stage::Logits).unwrap();
         assert!(logits.bound.is_some() && logits.error > least, "rounded weights differ: {logits:?}");
@@ -157,12 +194,22 @@ fn copy(name: &str) -> tempfile::TempDir {
 
 /// Adds `by` to the middle element of an f32 tensor.
 fn nudge(file: &Path, tensor: &str, by: f32) {
+    change(file, tensor, |values| values[values.len() / 2] += by);
+}
+
+/// Turns the sign of all elements.
+fn negate(file: &Path, tensor: &str) {
+    change(file, tensor, |values| values.iter_mut().for_each(|value| *value = -*value));
+}
+
+fn change(file: &Path, tensor: &str, change: impl FnOnce(&mut [f32])) {
     let mut bytes = fs::read(file).unwrap();
     let data = SafeTensors::deserialize(&bytes).unwrap().tensor(tensor).unwrap().data().as_ptr_range();
-    let at = (data.start.addr() - bytes.as_ptr().addr() + data.end.addr() - bytes.as_ptr().addr()) / 2 / 4 * 4;
-    // Headers are padded, so that elements are aligned in the file.
-    let value = f32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) + by;
-    bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+    let [start, end] = [data.start, data.end].map(|at| at.addr() - bytes.as_ptr().addr());
+    let part = bytes[start..end].as_chunks_mut().0;
+    let mut values: Vec<f32> = part.iter().map(|value| f32::from_le_bytes(*value)).collect();
+    change(&mut values);
+    part.iter_mut().zip(values).for_each(|(bytes, value)| *bytes = value.to_le_bytes());
     fs::write(file, bytes).unwrap();
 }
 

@@ -6,7 +6,7 @@ use seekvl::doctor::{self, DoctorOptions};
 use seekvl::gguf::{FileType, quantize};
 use seekvl::{Device, Error, Model, ModelFiles, Processor, WeightType};
 use seekvl_language::{Decoder, LatentForm, Span};
-use seekvl_nn::{BlockKind, Format, Gguf, GgufEntry, GgufWriter, Loader, StoredDtype, Value, to_vec};
+use seekvl_nn::{Format, Gguf, GgufEntry, GgufWriter, Loader, StoredDtype, Value, to_vec};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -127,14 +127,13 @@ fn a_file_is_the_same_quantisation_made_at_load() {
         let checkpoint = ModelFiles::in_gguf(path).unwrap().checkpoint().unwrap();
         let types = checkpoint.tensors().map(|(name, tensor)| (name.to_owned(), tensor.dtype));
         let types: BTreeMap<String, StoredDtype> = types.collect();
-        let count =
-            |format| types.values().filter(|&&dtype| dtype == StoredDtype::Blocks(BlockKind::Packed(format))).count();
+        let count = |format| types.values().filter(|&&dtype| dtype == StoredDtype::Blocks(format)).count();
         if to == FileType::Q4KM {
             // The output, and of layers 2 and 3 the values and what leads down; the embedding and all else.
             assert_eq!((count(Format::Q6K), count(Format::Q4K)), (1 + 2 * 2, 1 + 4 * 7 - 2 * 2), "{class}");
         }
         let format = move |name: &str, _| match types[name] {
-            StoredDtype::Blocks(BlockKind::Packed(format)) => Some(format),
+            StoredDtype::Blocks(format) => Some(format),
             _ => None,
         };
         let spec = Processor::read(&files).unwrap().spec().language.clone();

@@ -167,9 +167,10 @@ fn it_reads() {
 }
 
 #[test]
-#[ignore = "not learnt yet"]
 fn it_points() {
     let found = |name: &str, what: &str| Model::nano().unwrap().ground(example(name).as_str(), what).unwrap().regions;
+    /// The side of a patch, in pixels.
+    const PATCH: f32 = 14.0;
     // In pixels of pictures of 336 x 168 and 168 x 168.
     let cases = [
         ("objects.png", (336, 168), "the red cup", [186.0, 50.0, 265.0, 114.0]),
@@ -180,13 +181,12 @@ fn it_points() {
         assert_eq!((regions.len(), regions[0].label.as_deref()), (1, Some(what)), "{regions:?}");
         let [place] = regions[0].boxes.as_slice() else { panic!("one box: {regions:?}") };
         for (edge, truth) in place.pixels(width, height).unwrap().iter().zip(truth) {
-            assert!((edge - truth).abs() < 12.0, "{what}: {place:?}, {truth} expected");
+            assert!((edge - truth).abs() < PATCH, "{what}: {place:?}, {truth} expected");
         }
     }
 }
 
 #[test]
-#[ignore = "not learnt yet"]
 fn it_compares_pictures() {
     let pictures = || ["before.png", "after.png"].map(|name| example(name).as_str().into());
     let conversation = Message::question("Are the two pictures the same?", pictures()).into();

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
 use seekvl::plan::{Plan, WeightBytes};
-use seekvl::{Conversation, Cropping, Image, Message, Model, ModelFiles, Options, Processor, WeightType};
+use seekvl::{Conversation, Cropping, Image, Message, Model, ModelFiles, Options, Processor, Quantization, WeightType};
 use std::path::{Path, PathBuf};
 
 fn reference(name: &str) -> PathBuf {
@@ -87,6 +87,18 @@ fn weights_are_counted_as_they_are_kept() {
     assert_eq!(bf16.mapped, routers);
     assert_eq!(bf16.held, (f32.mapped - routers) / 2 + f32.held);
     assert_eq!(WeightBytes::assumed(&spec, WeightType::F32, None).total(), f32.total());
+}
+
+#[test]
+fn a_quantised_model_is_foreseen() {
+    let processor = processor();
+    let checkpoint = ModelFiles::in_dir("tests/reference/vl2-tiny-like").unwrap().checkpoint().unwrap();
+    for quantization in Quantization::ALL {
+        let foreseen = WeightBytes::assumed(processor.spec(), WeightType::Bf16, Some(quantization)).total() as f64;
+        let known = WeightBytes::of(&checkpoint, WeightType::Bf16, Some(quantization)).total() as f64;
+        // Widths of 64 leave much that is not rounded.
+        assert!((foreseen / known - 1.0).abs() < 0.25, "{quantization}: {foreseen}, {known} in fact");
+    }
 }
 
 #[test]

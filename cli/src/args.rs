@@ -3,8 +3,8 @@
 mod groups;
 
 pub use groups::{
-    CropArg, DeviceArg, DtypeArg, FileTypeArg, GenerationArgs, ImageArgs, LatentFormArg, LoadArgs, ModelArgs,
-    OutputArgs, QuantizationArg, SourceArgs,
+    CacheTypeArg, CropArg, DeviceArg, DtypeArg, FileTypeArg, GenerationArgs, ImageArgs, LatentFormArg, LoadArgs,
+    ModelArgs, OutputArgs, QuantizationArg, SourceArgs,
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};

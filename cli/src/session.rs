@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 /// Said to whoever names no model.
 const ABOUT_NANO: &str = "\
-nano answers, a tiny model at the beginning of its training on synthetic pictures: it knows colours
-and kinds of simple things, and cannot read yet.
+nano answers, a tiny model trained on synthetic pictures: it knows colours, kinds and places of
+simple things, and reads a line with some mistakes; documents and charts it mostly gets wrong.
 For DeepSeek-VL2, add --model deepseek-ai/deepseek-vl2-tiny, which is downloaded once from the
 Hugging Face hub. (--model nano or --quiet hides this.)";
 
@@ -189,6 +189,7 @@ pub fn load(settings: &ModelSettings, bars: &mut Bars) -> Result<Model> {
         .quantization(settings.quantization)
         .expert_budget(settings.expert_budget)
         .context_window(settings.context_window)
+        .cache_type(settings.cache_type)
         .device(settings.device.clone())
         .local_files_only(settings.source.offline);
     if let Some(revision) = &settings.source.revision {

@@ -1,8 +1,8 @@
 //! Flags made into settings: typed, checked, with defaults filled in.
 
 use crate::args::{
-    CropArg, DeviceArg, DtypeArg, FileTypeArg, GenerationArgs, ImageArgs, LatentFormArg, LoadArgs, ModelArgs,
-    OutputArgs, QuantizationArg, SharedArgs, SourceArgs,
+    CacheTypeArg, CropArg, DeviceArg, DtypeArg, FileTypeArg, GenerationArgs, ImageArgs, LatentFormArg, LoadArgs,
+    ModelArgs, OutputArgs, QuantizationArg, SharedArgs, SourceArgs,
 };
 use crate::exit::{Exit, Failure, Result};
 use crate::output::{Format, Output, say};
@@ -10,8 +10,8 @@ use crate::progress::Bars;
 use seekvl::gguf::FileType;
 use seekvl::hub::{self, HubOptions};
 use seekvl::{
-    Conversion, Cropping, DecodeLimits, DecodeOptions, Device, GenerationOptions, LatentForm, ModelFiles, NANO,
-    Options, Quantization, RepetitionGuard, Sampling, TilingOptions, WeightType,
+    CacheType, Conversion, Cropping, DecodeLimits, DecodeOptions, Device, GenerationOptions, LatentForm, ModelFiles,
+    NANO, Options, Quantization, RepetitionGuard, Sampling, TilingOptions, WeightType,
 };
 use std::io::IsTerminal;
 
@@ -35,6 +35,7 @@ pub struct ModelSettings {
     pub quantization: Option<Quantization>,
     pub expert_budget: Option<u64>,
     pub context_window: Option<usize>,
+    pub cache_type: Option<CacheType>,
     /// 0 for as many as the system grants.
     pub threads: usize,
     pub device: Device,
@@ -80,6 +81,7 @@ impl ModelSettings {
             quantization: args.quantization.map(Into::into),
             expert_budget: args.expert_budget,
             context_window: args.context_window,
+            cache_type: args.cache_type.map(Into::into),
             threads: args.threads.map_or(0, Into::into),
             device: device(args.device)?,
         })
@@ -195,6 +197,16 @@ impl From<QuantizationArg> for Quantization {
             QuantizationArg::Q8_0 => Self::Q8_0,
             QuantizationArg::Q4_0 => Self::Q4_0,
             QuantizationArg::Q4KM => Self::Q4KM,
+        }
+    }
+}
+
+impl From<CacheTypeArg> for CacheType {
+    fn from(arg: CacheTypeArg) -> Self {
+        match arg {
+            CacheTypeArg::F32 => Self::F32,
+            CacheTypeArg::Bf16 => Self::Bf16,
+            CacheTypeArg::Q8_0 => Self::Q8_0,
         }
     }
 }

@@ -57,7 +57,7 @@ fn the_table_shows_the_shapes() {
 fn cache(config: &str) -> (u64, u64) {
     let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../benches/configs")).join(config);
     let language = &run(&["inspect", "--json", path.to_str().unwrap()]).succeeds().json()["language"];
-    let numbers = |key: &str| language[key].as_u64().unwrap() / 4;
+    let numbers = |key: &str| language[key]["f32"].as_u64().unwrap() / 4;
     (numbers("cache_bytes_per_token"), numbers("mha_cache_bytes_per_token"))
 }
 

@@ -114,6 +114,7 @@ def load(
     quantization: str | None,
     expert_budget: int | None,
     context_window: int | None,
+    cache_dtype: str,
     revision: str | None,
     local_files_only: bool,
     recall: bool,
@@ -128,6 +129,7 @@ def plan(
     quantization: str | None,
     expert_budget: int | None,
     context_window: int | None,
+    cache_dtype: str,
     revision: str | None,
     local_files_only: bool,
 ) -> str: ...

@@ -68,6 +68,7 @@ class Model:
         quantization: str | None = None,
         expert_budget: int | None = None,
         context_window: int | None = None,
+        cache_dtype: object = "auto",
         revision: str | None = None,
         local_files_only: bool = False,
         recall: bool = True,
@@ -87,12 +88,16 @@ class Model:
                 last: for models that are larger than memory. Answers are the same, as soon as the disk has them.
             context_window: Let every token attend to the last so many only, so that prompt and answer may together be
                 longer than the model's context. What is further back is forgotten.
+            cache_dtype: What keys and values of the tokens so far are kept as, on a CPU: `"float32"`, `"bfloat16"`
+                (half the memory) or `"q8_0"` (8 bits and scales, about half of that again, a little less exact, and
+                not faster). `"auto"` is `"float32"` beside weights of that type, else `"bfloat16"`.
             revision: A branch, tag or commit on the hub.
             local_files_only: Take only files that are on this machine.
             recall: Keep for the next call: pictures as the language model is given them, at most 256 MiB of them, and
                 the cache of the last conversation.
-            progress: Show downloads on standard error where somebody may read it; or a function that is called with a
-                file's name, its bytes, and how many of them are there.
+            progress: Show downloads, and the reading of weights where it takes long, on standard error where somebody
+                may read it; or a function that is called with a file's name (`"weights"` while they are read), its
+                bytes, and how many of them are there.
 
         Raises:
             ModelNotFoundError: There is no such model.
@@ -113,6 +118,7 @@ class Model:
             "quantization": quantization,
             "expert_budget": expert_budget,
             "context_window": context_window,
+            "cache_dtype": _dtype(cache_dtype),
             "revision": revision,
             "local_files_only": local_files_only,
             "recall": recall,
@@ -421,6 +427,7 @@ def load(
     quantization: str | None = None,
     expert_budget: int | None = None,
     context_window: int | None = None,
+    cache_dtype: object = "auto",
     revision: str | None = None,
     local_files_only: bool = False,
     recall: bool = True,
@@ -434,6 +441,7 @@ def load(
         quantization=quantization,
         expert_budget=expert_budget,
         context_window=context_window,
+        cache_dtype=cache_dtype,
         revision=revision,
         local_files_only=local_files_only,
         recall=recall,
@@ -450,6 +458,7 @@ def plan(
     quantization: str | None = None,
     expert_budget: int | None = None,
     context_window: int | None = None,
+    cache_dtype: object = "auto",
     revision: str | None = None,
     local_files_only: bool = False,
     **options: Unpack[CallOptions],
@@ -464,6 +473,7 @@ def plan(
         quantization=quantization,
         expert_budget=expert_budget,
         context_window=context_window,
+        cache_dtype=_dtype(cache_dtype),
         revision=revision,
         local_files_only=local_files_only,
     )

@@ -345,6 +345,8 @@ class Plan:
         image_tokens: Of these, the images'.
         max_new_tokens: The most tokens of the answer.
         context: Tokens that the model can hold, prompt and answer together.
+        cache_type: What the cache keeps keys and values as: `"f32"`, `"bf16"` or `"q8_0"`.
+        cache_bytes_per_token: Bytes that it takes for each token.
         memory: An estimate of the memory in bytes, by what it is for; `memory["peak"]` is the most at once.
     """
 
@@ -353,6 +355,8 @@ class Plan:
     image_tokens: int
     max_new_tokens: int
     context: int
+    cache_type: str
+    cache_bytes_per_token: int
     memory: dict[str, Any]
 
     @property

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyByteArray;
 use seekvl::model::Array;
 use seekvl::plan::{Plan, WeightBytes};
-use seekvl::{Cancel, Device, ModelFiles, Quantization, UnknownQuantization, WeightType, hub};
+use seekvl::{CacheType, Cancel, Device, ModelFiles, Quantization, UnknownQuantization, WeightType, hub};
 use std::sync::Arc;
 
 /// A loaded model.
@@ -30,7 +30,7 @@ type Numbers<'py> = (Vec<usize>, Bound<'py, PyByteArray>);
 /// Loads a model. `progress` is called with a file's name, its bytes, and how many of them are there.
 #[pyfunction]
 #[pyo3(signature = (
-    model, *, dtype, device, quantization, expert_budget, context_window, revision, local_files_only, recall, progress,
+    model, *, dtype, device, quantization, expert_budget, context_window, cache_dtype, revision, local_files_only, recall, progress,
 ))]
 #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
 pub fn load(
@@ -41,12 +41,14 @@ pub fn load(
     quantization: Option<&str>,
     expert_budget: Option<u64>,
     context_window: Option<usize>,
+    cache_dtype: &str,
     revision: Option<String>,
     local_files_only: bool,
     recall: bool,
     progress: Option<Bound<'_, PyAny>>,
 ) -> PyResult<Model> {
     let (kept, device) = (weight_type(dtype)?, open_device(device)?);
+    let cache_type = cache_type_named(cache_dtype)?;
     let quantization = quantization.map(quantization_named).transpose()?;
     let work = move |sender: &Sender<Step, Model>| {
         let report = Report::new(sender);
@@ -55,6 +57,7 @@ pub fn load(
             .quantization(quantization)
             .expert_budget(expert_budget)
             .context_window(context_window)
+            .cache_type(cache_type)
             .device(device)
             .local_files_only(local_files_only)
             .progress(report);
@@ -76,7 +79,7 @@ pub fn load(
 /// What an answer will take, in JSON, before any weight is there.
 #[pyfunction]
 #[pyo3(signature = (
-    model, dialogue, options, *, dtype, quantization, expert_budget, context_window, revision, local_files_only,
+    model, dialogue, options, *, dtype, quantization, expert_budget, context_window, cache_dtype, revision, local_files_only,
 ))]
 #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
 pub fn plan(
@@ -88,10 +91,11 @@ pub fn plan(
     quantization: Option<&str>,
     expert_budget: Option<u64>,
     context_window: Option<usize>,
+    cache_dtype: &str,
     revision: Option<String>,
     local_files_only: bool,
 ) -> PyResult<String> {
-    let kept = weight_type(dtype)?;
+    let (kept, cache_type) = (weight_type(dtype)?, cache_type_named(cache_dtype)?);
     let quantization = quantization.map(quantization_named).transpose()?;
     let (dialogue, options) = (dialogue.into_rust(), options.get().inner.clone());
     let work = move |_: &Sender<(), _>| {
@@ -101,6 +105,9 @@ pub fn plan(
         let mut processor = seekvl::Processor::read(&files)?;
         if let Some(window) = context_window {
             processor = processor.with_context_window(window)?;
+        }
+        if let Some(kind) = cache_type {
+            processor = processor.with_cache_type(kind);
         }
         let mut weights = match files.shards.as_slice() {
             [] => WeightBytes::assumed(processor.spec(), kept, quantization),
@@ -247,6 +254,18 @@ fn weight_type(name: &str) -> PyResult<WeightType> {
         "float16" => Ok(WeightType::F16),
         _ => Err(OptionError::new_err(format!(
             "dtype is {name:?}; it must be \"auto\", \"float32\", \"bfloat16\" or, on a GPU, \"float16\""
+        ))),
+    }
+}
+
+fn cache_type_named(name: &str) -> PyResult<Option<CacheType>> {
+    match name {
+        "auto" => Ok(None),
+        "float32" => Ok(Some(CacheType::F32)),
+        "bfloat16" => Ok(Some(CacheType::Bf16)),
+        "q8_0" => Ok(Some(CacheType::Q8_0)),
+        _ => Err(OptionError::new_err(format!(
+            "cache_dtype is {name:?}; it must be \"auto\", \"float32\", \"bfloat16\" or \"q8_0\""
         ))),
     }
 }

@@ -176,6 +176,22 @@ def test_a_window_takes_what_is_longer_than_the_context(picture: Path) -> None:
             seekvl.load(folder, context_window=window)
 
 
+def test_caches_have_types(picture: Path) -> None:
+    folder = REFERENCE / "vl2-small-like"
+    plans = [seekvl.plan(folder, picture, cache_dtype=dtype) for dtype in ("float32", "bfloat16", "q8_0")]
+    assert [plan.cache_type for plan in plans] == ["f32", "bf16", "q8_0"]
+    assert plans[0].cache_bytes_per_token == 2 * plans[1].cache_bytes_per_token
+    assert plans[2].cache_bytes_per_token < 0.6 * plans[1].cache_bytes_per_token
+    answers = [
+        seekvl.load(folder, cache_dtype=dtype).ask(picture, "What is it?", max_new_tokens=8)
+        for dtype in ("auto", "float32", "q8_0")
+    ]
+    assert answers[0].tokens == answers[1].tokens
+    assert len(answers[2].tokens) == 8
+    with pytest.raises(OptionError, match="cache"):
+        seekvl.load(folder, cache_dtype="q3")
+
+
 def test_what_cannot_be_loaded_is_an_error_that_says_why(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFoundError, match="has no model"):
         seekvl.load(tmp_path)

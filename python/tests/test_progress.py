@@ -27,7 +27,7 @@ def test_lines_are_for_terminals(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert written.count("\n") == 1
 
 
-def test_functions_are_called_for_downloads_only() -> None:
+def test_functions_are_not_called_for_short_loads() -> None:
     calls: list[tuple[str, int, int]] = []
     seekvl.load(REFERENCE / "vl2-tiny-like", progress=lambda *call: calls.append(call))
     assert calls == []

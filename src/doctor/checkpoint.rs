@@ -277,7 +277,7 @@ impl Doctor<'_> {
         let mut cache = decoder.new_cache();
         let form = self.form(sequence.len());
         let mut spans = [Span { rows: sequence.len(), cache: &mut cache, form }];
-        let mut probe = DecoderCheck { doctor: self, name, failure: None };
+        let mut probe = DecoderCheck { doctor: self, name, is_draft: false, failure: None };
         let hidden = decoder.forward(&embeds, &mut spans, &mut probe)?;
         if let Some(failure) = probe.failure {
             return Err(failure);

@@ -202,6 +202,20 @@ impl Tensors {
         Ok(Some((tensor.data(), tensor.shape().to_vec())))
     }
 
+    /// The experts of layer `layer`, of which there are `count`: their ids, ascending for each token, and their weights.
+    pub fn experts(&self, request: &str, layer: usize, count: usize) -> Result<Option<(Vec<u32>, Vec<f32>)>> {
+        let tensor = format!("{request}.router.{layer}");
+        let (ids, weights) = (format!("{tensor}.ids"), format!("{tensor}.weights"));
+        let (Some((ids, _)), Some((weights, _))) = (self.integers(&ids)?, self.floats(&weights)?) else {
+            return Ok(None);
+        };
+        let known: Vec<u32> = ids.iter().filter_map(|&id| id.try_into().ok()).filter(|&id| id < count as u32).collect();
+        if known.len() != ids.len() || known.len() != weights.len() {
+            return Err(self.missing(&tensor));
+        }
+        Ok(Some((known, weights)))
+    }
+
     /// For a tensor that must be there.
     pub fn missing(&self, name: &str) -> Error {
         self.error(format!("it has no usable tensor {name}"))

@@ -1,7 +1,7 @@
 //! Which tensor of a file gets which type: the rules of llama.cpp's `llama-quant.cpp`, without an importance matrix.
 
 use seekvl_language::{AttentionSpec, DecoderSpec};
-use seekvl_nn::{BlockKind, Format, StoredDtype};
+use seekvl_nn::{Format, StoredDtype};
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
@@ -96,8 +96,11 @@ fn fit(format: Format, to: FileType, name: &str, shape: &[usize], spec: &Decoder
     let has = |part: &str| name.contains(part);
     let is_output = name == "output.weight" || spec.tied_embeddings && name == "token_embd.weight";
     if is_output {
-        let block = BlockKind::Packed(format).values();
-        return if shape.last().is_some_and(|cols| cols.is_multiple_of(block)) { Format::Q6K } else { Format::Q8_0 };
+        return if shape.last().is_some_and(|cols| cols.is_multiple_of(format.values())) {
+            Format::Q6K
+        } else {
+            Format::Q8_0
+        };
     }
     let layer = super::names::numbered(name, "blk.").and_then(|(layer, _)| layer.parse().ok()).unwrap_or(0);
     let mixes = to == FileType::Q4KM;
@@ -132,15 +135,14 @@ fn is_70b(spec: &DecoderSpec) -> bool {
 
 /// Rows that are no whole blocks have a format of smaller blocks, or else floats.
 fn fallback(format: Format, cols: usize) -> StoredDtype {
-    let kind = BlockKind::Packed(format);
     let smaller = match format {
-        Format::Q4K => Some(BlockKind::Q5_0),
-        Format::Q5K => Some(BlockKind::Q5_1),
-        Format::Q6K => Some(BlockKind::Packed(Format::Q8_0)),
+        Format::Q4K => Some(Format::Q5_0),
+        Format::Q5K => Some(Format::Q5_1),
+        Format::Q6K => Some(Format::Q8_0),
         _ => None,
     };
-    let fits = |kind: &BlockKind| cols.is_multiple_of(kind.values());
-    [Some(kind), smaller].into_iter().flatten().find(fits).map_or(StoredDtype::F16, StoredDtype::Blocks)
+    let fits = |format: &Format| cols.is_multiple_of(format.values());
+    [Some(format), smaller].into_iter().flatten().find(fits).map_or(StoredDtype::F16, StoredDtype::Blocks)
 }
 
 #[cfg(test)]
@@ -162,7 +164,7 @@ mod tests {
         use Format::{Q4_0, Q4K, Q6K, Q8_0};
         let config = LanguageConfig { use_mla: false, num_hidden_layers: 32, ..LanguageConfig::default() };
         let spec = DecoderSpec::from_config(&config).expect("a specification");
-        let block = |format| StoredDtype::Blocks(BlockKind::Packed(format));
+        let block = StoredDtype::Blocks;
         let all = |name: &str, cols: usize| {
             [FileType::Q8_0, FileType::Q4_0, FileType::Q4KM].map(|to| dtype(to, name, &[8, cols], &spec))
         };
@@ -185,7 +187,7 @@ mod tests {
         for name in floats {
             assert_eq!(all(name, 512), [StoredDtype::F32; 3], "{name}");
         }
-        let (q5_0, f16) = (StoredDtype::Blocks(BlockKind::Q5_0), StoredDtype::F16);
+        let (q5_0, f16) = (StoredDtype::Blocks(Format::Q5_0), StoredDtype::F16);
         assert_eq!(all("blk.4.ffn_down.weight", 1408), [block(Q8_0), block(Q4_0), q5_0]);
         assert_eq!(all("blk.0.ffn_down.weight", 1408), [block(Q8_0), block(Q4_0), block(Q8_0)]);
         assert_eq!(all("output.weight", 1408), [block(Q8_0), block(Q8_0), block(Q8_0)]);

@@ -147,10 +147,10 @@ fn write_piece<W: io::Write>(
     for first in (0..rows).step_by(step) {
         let count = step.min(rows - first);
         let bytes = match entry.dtype {
-            StoredDtype::Blocks(kind) => {
-                let row = kind.row_bytes(cols).ok_or_else(|| io::Error::other("rows of no whole blocks"))?;
+            StoredDtype::Blocks(format) => {
+                let row = format.row_bytes(cols).ok_or_else(|| io::Error::other("rows of no whole blocks"))?;
                 let mut bytes = vec![0; count * row];
-                quantize_rows(Cpu::detect(), kind, cols, |row, values| read(first + row, values), &mut bytes);
+                quantize_rows(Cpu::detect(), format, cols, |row, values| read(first + row, values), &mut bytes);
                 bytes
             }
             dtype => {

@@ -4,7 +4,7 @@ use super::ImagePlan;
 use crate::Options;
 use crate::config::{EyesSpec, ModelSpec};
 use seekvl_language::{AttentionSpec, Cache, DecoderSpec};
-use seekvl_nn::{BlockKind, Checkpoint, Format, Quantization, StoredDtype, WeightType};
+use seekvl_nn::{CacheType, Checkpoint, Format, Quantization, StoredDtype, WeightType};
 use seekvl_vision::{SamSpec, TILES_AT_ONCE};
 use serde::Serialize;
 
@@ -18,6 +18,9 @@ pub struct WeightBytes {
     pub mapped: u64,
     /// Converted to another type, or too small to matter, and so held in memory.
     pub held: u64,
+    /// What a cache keeps keys and values as beside such weights, where nothing else is asked for.
+    #[serde(skip)]
+    pub cache_type: CacheType,
 }
 
 /// An estimate, in bytes, of what is held on a CPU when it is most. It counts tensors, not what the allocator keeps nor
@@ -68,13 +71,10 @@ impl WeightBytes {
         for (name, tensor) in checkpoint.tensors().filter(|(name, _)| !is_unused(name)) {
             let is_matrix = tensor.shape.len() > 1 && !is_position(name);
             let is_router = name.ends_with(".mlp.gate.weight");
-            if let (StoredDtype::Blocks(kind), &[.., inputs], true) = (tensor.dtype, &tensor.shape[..], is_matrix) {
+            if let (StoredDtype::Blocks(format), &[.., inputs], true) = (tensor.dtype, &tensor.shape[..], is_matrix) {
                 let rows = tensor.elements() / inputs.max(1);
-                sum.held += match kind {
-                    BlockKind::Packed(format) => format.bytes(rows, inputs).unwrap_or(usize::MAX) as u64,
-                    BlockKind::Q5_0 => Format::Q8_0.bytes(rows, inputs).unwrap_or(usize::MAX) as u64,
-                    BlockKind::Q5_1 => tensor.elements() as u64 * F32,
-                };
+                sum.cache_type = CacheType::Bf16;
+                sum.held += format.bytes(rows, inputs).unwrap_or(usize::MAX) as u64;
                 continue;
             }
             let format = match (quantization, &tensor.shape[..]) {
@@ -82,6 +82,7 @@ impl WeightBytes {
                 _ => None,
             };
             if let (Some(format), &[rows, inputs]) = (format, &tensor.shape[..]) {
+                sum.cache_type = CacheType::Bf16;
                 sum.held += format.bytes(rows, inputs).unwrap_or(usize::MAX) as u64;
                 continue;
             }
@@ -93,6 +94,9 @@ impl WeightBytes {
                 WeightType::Bf16 => StoredDtype::BF16,
                 WeightType::AsStored | WeightType::F32 | WeightType::F16 => StoredDtype::F32,
             };
+            if wanted == StoredDtype::BF16 {
+                sum.cache_type = CacheType::Bf16;
+            }
             let bytes = tensor.elements() as u64 * if wanted == StoredDtype::BF16 { BF16 } else { F32 };
             if is_matrix && wanted == tensor.dtype {
                 sum.mapped += bytes;
@@ -104,15 +108,18 @@ impl WeightBytes {
     }
 
     /// The weights of a model that is not there, in the type `kept`; `AsStored` is taken for bf16, as which they are
-    /// published. Of a quantised one it is only known that no weight takes more than 9 bits.
+    /// published. Of a quantised one it is the usual share of each format: a few per cent off, more where widths are small.
     pub fn assumed(spec: &ModelSpec, kept: WeightType, quantization: Option<Quantization>) -> Self {
-        if quantization.is_some() {
-            return Self { mapped: 0, held: spec.parameters().total.saturating_mul(9) / 8 };
+        if let Some(quantization) = quantization {
+            let (held, cache_type) = (rounded(spec, quantization), CacheType::Bf16);
+            let mapped = BF16 * spec.language.vocab_size as u64 * spec.language.hidden_size as u64;
+            return Self { mapped, held, cache_type };
         }
-        let bytes = if kept == WeightType::F32 { F32 } else { BF16 };
+        let (bytes, cache_type) = if kept == WeightType::F32 { (F32, CacheType::F32) } else { (BF16, CacheType::Bf16) };
         let all = spec.parameters().total.saturating_mul(bytes);
         // Those of 8 bits are not used as they are.
-        if spec.fp8_blocks.is_some() { Self { mapped: 0, held: all } } else { Self { mapped: all, held: 0 } }
+        let (mapped, held) = if spec.fp8_blocks.is_some() { (0, all) } else { (all, 0) };
+        Self { mapped, held, cache_type }
     }
 
     /// The same, where the experts of the language model stay in their files, but for `budget` bytes of them. What all of
@@ -122,7 +129,8 @@ impl WeightBytes {
         let all = u128::from(spec.parameters().total.max(1));
         let share = |bytes: u64| (u128::from(bytes) * u128::from(spec.language.expert_parameters()) / all) as u64;
         let (mapped, held) = (share(self.mapped), share(self.held));
-        Self { mapped: self.mapped - mapped, held: self.held - held + budget.min(mapped.saturating_add(held)) }
+        let budget = budget.min(mapped.saturating_add(held));
+        Self { mapped: self.mapped - mapped, held: self.held - held + budget, ..self }
     }
 
     /// All.
@@ -154,7 +162,7 @@ impl Memory {
             image_rows: image_tokens * hidden * F32,
             decoding: most_pixels.unwrap_or(0) * 2 * 3,
             vision: spec.eyes.as_ref().map_or(0, |eyes| vision(eyes, most_views)),
-            cache: cache(&spec.language, prompt, chunk, max_new_tokens),
+            cache: cache(&spec.language, prompt, chunk, max_new_tokens, weights.cache_type),
             language: language(&spec.language, chunk as u64, prompt),
             peak: 0,
         };
@@ -162,6 +170,23 @@ impl Memory {
         let largest = stages.into_iter().max().unwrap_or(0);
         memory.peak = weights.total().saturating_add(memory.tiles + memory.image_rows).saturating_add(largest);
         memory
+    }
+}
+
+/// Bytes of a model's rounded weights, which are all but the token embedding. In a mixture, one in six weights of the
+/// layers keeps 6 bits: every other output of a feed-forward layer.
+fn rounded(spec: &ModelSpec, quantization: Quantization) -> u64 {
+    let language = &spec.language;
+    let (all, decoder) = (spec.parameters().total, language.parameters().total);
+    let table = language.vocab_size as u64 * language.hidden_size as u64;
+    let (head, layers) = if language.tied_embeddings { (0, decoder - table) } else { (table, decoder - 2 * table) };
+    let layers = layers + language.mtp_parameters();
+    let bytes = |format: Format, weights: u64| weights / 16_384 * format.bytes(64, 256).unwrap_or(16_384) as u64;
+    let eyes = bytes(Format::Q8_0, all - decoder - language.mtp_parameters());
+    eyes + match quantization {
+        Quantization::Q8_0 => bytes(Format::Q8_0, head + layers),
+        Quantization::Q4_0 => bytes(Format::Q6K, head) + bytes(Format::Q4_0, layers),
+        Quantization::Q4KM => bytes(Format::Q6K, head + layers / 6) + bytes(Format::Q4K, layers - layers / 6),
     }
 }
 
@@ -200,9 +225,10 @@ fn high(spec: &SamSpec) -> (u64, u64) {
 }
 
 /// Room for prompt and answer, in whole blocks.
-fn cache(spec: &DecoderSpec, prompt: usize, chunk: usize, max_new_tokens: usize) -> u64 {
+fn cache(spec: &DecoderSpec, prompt: usize, chunk: usize, max_new_tokens: usize, kind: CacheType) -> u64 {
     let total = prompt.saturating_add(max_new_tokens).min(spec.longest());
-    (Cache::room(total, chunk, spec.window) as u64).saturating_mul(spec.cache_bytes_per_token() as u64)
+    (Cache::room(total, chunk, spec.window) as u64)
+        .saturating_mul(spec.cache_bytes_per_token(spec.cache_type.unwrap_or(kind)) as u64)
 }
 
 /// For each position the stream, its norm and the larger of attention and feed-forward, where in a mixture every position

@@ -57,6 +57,9 @@ pub struct LoadArgs {
     /// the context is full.
     #[arg(long, value_name = "N", help_heading = MODEL)]
     pub context_window: Option<usize>,
+    /// What keys and values of the tokens so far are kept as [default: f32 beside weights of f32, else bf16].
+    #[arg(long, value_enum, value_name = "TYPE", help_heading = MODEL)]
+    pub cache_type: Option<CacheTypeArg>,
     /// Threads that compute [default: as many as the system grants]. Answers do not depend on it.
     #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..), help_heading = MODEL)]
     pub threads: Option<u16>,
@@ -72,6 +75,19 @@ pub enum DtypeArg {
     F32,
     /// Brain floats: half the memory.
     Bf16,
+}
+
+/// Types of keys and values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum CacheTypeArg {
+    /// 32-bit floats.
+    F32,
+    /// Brain floats: half the memory.
+    Bf16,
+    /// 8 bits and scales: about half of that again, a little less exact.
+    #[value(name = "q8_0")]
+    Q8_0,
 }
 
 /// Mixtures of formats.

@@ -91,8 +91,10 @@ fn describe_language(language: &LanguageInfo, add: &mut impl FnMut(&str, String)
         add("", format!("{sparse} layers with {experts} experts, {chosen} for each token"));
     }
     add("context", format!("{} tokens", language.context));
-    let (cache, mha) = (language.cache_bytes_per_token as u64, language.mha_cache_bytes_per_token as u64);
-    add("cache", format!("{} a token, in 32 bits", BinaryBytes(cache)));
-    let share = 100.0 * cache as f64 / mha.max(1) as f64;
-    add("", format!("{share:.1} % of the {} of multi-head attention", BinaryBytes(mha)));
+    let (cache, mha) = (language.cache_bytes_per_token, language.mha_cache_bytes_per_token);
+    let bytes = |bytes: usize| BinaryBytes(bytes as u64);
+    let [f32, bf16, q8_0] = [cache.f32, cache.bf16, cache.q8_0].map(bytes);
+    add("cache", format!("{f32} a token in f32, {bf16} in bf16, {q8_0} in q8_0"));
+    let share = 100.0 * cache.f32 as f64 / mha.f32.max(1) as f64;
+    add("", format!("{share:.1} % of the {} of multi-head attention", bytes(mha.f32)));
 }

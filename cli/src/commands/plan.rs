@@ -48,6 +48,9 @@ pub fn run(args: PlanArgs) -> Result<Exit> {
     if let Some(window) = settings.model.context_window {
         processor = processor.with_context_window(window)?;
     }
+    if let Some(kind) = settings.model.cache_type {
+        processor = processor.with_cache_type(kind);
+    }
     let mut weights = match model.shards.is_empty() {
         true => WeightBytes::assumed(processor.spec(), settings.model.weights, settings.model.quantization),
         false => WeightBytes::of(&model.checkpoint()?, settings.model.weights, settings.model.quantization),
@@ -98,7 +101,8 @@ fn print(output: &mut Output, files: &[String], plan: &Plan) -> io::Result<()> {
     totals.add_row(pair("context", format_args!("{context} tokens: {verdict}")));
     totals.add_row(pair("peak memory", format_args!("{}, about", BinaryBytes(memory.peak))));
     totals.add_row(pair("  weights", format_args!("{mapped} mapped from files, {held} held")));
-    totals.add_row(pair("  cache", BinaryBytes(memory.cache)));
+    let (cache, each) = (BinaryBytes(memory.cache), BinaryBytes(plan.cache_bytes_per_token as u64));
+    totals.add_row(pair("  cache", format_args!("{cache} in {}, {each} a token", plan.cache_type)));
     totals.add_row(pair("  vision", BinaryBytes(memory.vision)));
     totals.add_row(pair("  language", BinaryBytes(memory.language)));
     output.line(totals.trim_fmt())

@@ -1,6 +1,6 @@
 //! Requests of language models alone: a text, and how the model goes on.
 
-use super::{Doctor, Request, Sampling, Span, Stage};
+use super::{DecoderCheck, Doctor, Request, Sampling, Span, Stage};
 use crate::Result;
 use crate::processor::Prepared;
 use seekvl_language::TokenSequence;
@@ -33,7 +33,11 @@ impl Doctor<'_> {
             let positions: Vec<usize> = (1..=rows).collect();
             let mut cache = mtp.new_cache();
             let mut spans = [Span { rows, cache: &mut cache, form: self.form(rows) }];
-            let states = mtp.forward(&before, &sequence.ids()[1..], &positions, &mut spans)?;
+            let mut probe = DecoderCheck { doctor: self, name, is_draft: true, failure: None };
+            let states = mtp.forward(&before, &sequence.ids()[1..], &positions, &mut spans, &mut probe)?;
+            if let Some(failure) = probe.failure {
+                return Err(failure);
+            }
             let logits = to_vec(&mtp.logits(&states)?)?;
             let got = &logits[logits.len().saturating_sub(golden.len())..];
             self.notebook.values(Stage::DraftLogits, name, got, &golden);

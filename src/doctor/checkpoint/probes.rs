@@ -58,10 +58,13 @@ impl SamProbe for TowerCheck<'_, '_> {
     }
 }
 
-/// Compares the language model's layers.
+/// Compares the language model's layers. Tokens for which the model chooses other experts than the reference are sent to the
+/// reference's, so that what follows can be compared.
 pub(super) struct DecoderCheck<'a, 'm> {
     pub doctor: &'a mut Doctor<'m>,
     pub name: &'a str,
+    /// Whether the pass is one of the layer for multi-token prediction.
+    pub is_draft: bool,
     pub failure: Option<Error>,
 }
 
@@ -72,24 +75,52 @@ impl DecoderCheck<'_, '_> {
         self.failure = self.failure.take().or(checked.err());
     }
 
-    fn check_experts(&mut self, layer: usize, routing: &Routing) -> Result<()> {
-        let (doctor, name) = (&mut *self.doctor, self.name);
-        let ids = doctor.tensors.integers(&format!("{name}.router.{layer}.ids"))?;
-        let weights = doctor.tensors.floats(&format!("{name}.router.{layer}.weights"))?;
-        let (Some((ids, _)), Some((weights, _))) = (ids, weights) else { return Ok(()) };
-        let mut got: Vec<(i64, f32)> =
-            routing.ids.iter().zip(&routing.weights).map(|(&id, &weight)| (id.into(), weight)).collect();
-        for row in got.chunks_mut(routing.top_k.max(1)) {
-            row.sort_by_key(|(id, _)| *id);
+    fn check_experts(&mut self, layer: usize, routing: &mut Routing) -> Result<()> {
+        let spec = self.doctor.model.decoder().spec();
+        let (layer, chosen, weighed) = match self.is_draft {
+            true => (spec.layers, Stage::DraftExperts, Stage::DraftExpertWeights),
+            false => (layer, Stage::Layer(layer, LayerPart::Experts), Stage::Layer(layer, LayerPart::ExpertWeights)),
+        };
+        let count = spec.sparse.as_ref().map_or(0, |sparse| sparse.router.experts);
+        let expected = self.doctor.tensors.experts(self.name, layer, count)?;
+        let notebook = &mut self.doctor.notebook;
+        let Some((ids, weights)) = expected else {
+            notebook.lose_the_way();
+            return Ok(());
+        };
+        sort(routing);
+        let tokens = |ids| <[u32]>::chunks(ids, routing.top_k).collect::<Vec<_>>();
+        notebook.experts(chosen, self.name, &tokens(&routing.ids), &tokens(&ids));
+        if routing.ids.len() != ids.len() {
+            notebook.lose_the_way();
+            return Ok(());
         }
-        let (got_ids, got_weights): (Vec<i64>, Vec<f32>) = got.into_iter().unzip();
-        doctor.notebook.chosen(Stage::Layer(layer, LayerPart::Experts), name, &got_ids, &ids);
-        if got_ids != ids {
-            doctor.notebook.tip();
-        } else {
-            doctor.notebook.values(Stage::Layer(layer, LayerPart::ExpertWeights), name, &got_weights, &weights);
+        let (mut got, mut expected) = (Vec::new(), Vec::new());
+        for at in (0..ids.len()).step_by(routing.top_k).map(|start| start..start + routing.top_k) {
+            if routing.ids[at.clone()] == ids[at.clone()] {
+                got.extend_from_slice(&routing.weights[at.clone()]);
+                expected.extend_from_slice(&weights[at]);
+            } else {
+                routing.ids[at.clone()].copy_from_slice(&ids[at.clone()]);
+                routing.weights[at.clone()].copy_from_slice(&weights[at]);
+            }
+        }
+        notebook.values(weighed, self.name, &got, &expected);
+        if got.len() != weights.len() {
+            notebook.correct_the_way();
         }
         Ok(())
+    }
+}
+
+/// Puts the experts of each token in ascending order.
+fn sort(routing: &mut Routing) {
+    for (ids, weights) in routing.ids.chunks_mut(routing.top_k).zip(routing.weights.chunks_mut(routing.top_k)) {
+        let mut experts: Vec<(u32, f32)> = ids.iter().copied().zip(weights.iter().copied()).collect();
+        experts.sort_by_key(|(id, _)| *id);
+        for ((id, weight), expert) in ids.iter_mut().zip(weights).zip(experts) {
+            (*id, *weight) = expert;
+        }
     }
 }
 
@@ -98,7 +129,7 @@ impl Probe for DecoderCheck<'_, '_> {
         self.check(Stage::Layer(layer, LayerPart::Output), &format!("hidden.{layer}"), hidden);
     }
 
-    fn routed(&mut self, layer: usize, routing: &Routing) {
+    fn routed(&mut self, layer: usize, routing: &mut Routing) {
         let checked = self.check_experts(layer, routing);
         self.failure = self.failure.take().or(checked.err());
     }
