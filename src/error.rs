@@ -248,6 +248,12 @@ impl Error {
                 | Self::Language(seekvl_language::Error::Nn(seekvl_nn::Error::ExpertBudget { .. }))
         )
     }
+
+    /// Whether a sequence is longer than the model's context.
+    pub fn is_too_long(&self) -> bool {
+        use seekvl_language::Error::{Context, PromptTooLong};
+        matches!(self, Self::PromptTooLong { .. } | Self::Language(Context { .. } | PromptTooLong { .. }))
+    }
 }
 
 fn place(message: Option<usize>) -> String {

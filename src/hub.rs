@@ -95,7 +95,7 @@ impl HubOptions {
 /// cache has for the revision is taken.
 ///
 /// # Errors
-/// [`Error::NotAModel`] for neither, [`Error::NotCached`], [`Error::Denied`] and [`Error::NotOnHub`] as the hub answers,
+/// [`Error::NotAModel`] for none of these, or a revision of what is not on the hub, [`Error::NotCached`], [`Error::Denied`] and [`Error::NotOnHub`] as the hub answers,
 /// [`Error::Download`] for what else fails on the way, and the errors of [`ModelFiles::in_dir`].
 pub fn resolve(
     model: &str,
@@ -127,10 +127,14 @@ fn locate(
     wanted: Wanted,
     progress: &mut dyn Progress,
 ) -> Result<ModelFiles> {
-    if let Some(files) = files::embedded(model, wanted) {
+    let path = Path::new(model);
+    let embedded = files::embedded(model, wanted);
+    if revision.is_some() && (embedded.is_some() || path.exists()) {
+        return Err(Error::NotAModel { model: model.into(), reason: "only models on the hub have revisions" });
+    }
+    if let Some(files) = embedded {
         return files;
     }
-    let path = Path::new(model);
     if path.is_dir() {
         return ModelFiles::find(Source::Directory(path.into()), wanted);
     }
@@ -141,6 +145,9 @@ fn locate(
             return Err(Error::NotAModel { model: model.into(), reason });
         }
         return ModelFiles::in_gguf(file);
+    }
+    if looks_like_a_file(path) {
+        return Err(Error::NotAModel { model: model.into(), reason: "there is no such file or directory" });
     }
     let mut id: ModelId = model.parse()?;
     if let Some(revision) = revision {
@@ -153,6 +160,12 @@ fn locate(
         return hub.cached().ok_or_else(|| hub.not_cached())?;
     }
     hub.fetch(progress)
+}
+
+/// Whether what is not there was hardly meant as an id on the hub.
+fn looks_like_a_file(path: &Path) -> bool {
+    let is_file = |ending: &std::ffi::OsStr| ["gguf", "json", "safetensors"].iter().any(|known| ending == *known);
+    path.is_absolute() || path.starts_with(".") || path.starts_with("..") || path.extension().is_some_and(is_file)
 }
 
 struct Hub<'a> {

@@ -1,8 +1,8 @@
 //! What a model is, from its configuration and the headers of its weights.
 
-use crate::Result;
 use crate::config::{EyesSpec, ModelSpec};
-use crate::files::ModelFiles;
+use crate::files::{ModelFile, ModelFiles};
+use crate::{Result, gguf};
 use seekvl_language::AttentionSpec;
 use seekvl_nn::CacheType;
 use seekvl_vision::SamSpec;
@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 /// What a model is. Everything that serializes as a number is a count, in bytes where the name says so.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ModelInfo {
-    /// Its directory, or the file of its configuration where that is all there is; `None` for a model that is part of this
-    /// program.
+    /// Its directory, or its GGUF file, or the file of its configuration where that is all there is; `None` for a model that
+    /// is part of this program.
     pub directory: Option<PathBuf>,
     /// The architecture.
     pub system: &'static str,
@@ -177,7 +177,11 @@ pub fn inspect(files: &ModelFiles) -> Result<ModelInfo> {
         info.elements += tensor.elements() as u64;
         info.bytes += tensor.bytes() as u64;
     }
-    Ok(ModelInfo { directory: files.dir.clone(), stored, files: files.shards.len(), ..info(&spec) })
+    let file = files.shards.first().and_then(|file| match file {
+        ModelFile::OnDisk(path) if gguf::is_gguf(file) => Some(path.clone()),
+        _ => None,
+    });
+    Ok(ModelInfo { directory: file.or_else(|| files.dir.clone()), stored, files: files.shards.len(), ..info(&spec) })
 }
 
 /// Looks at a model of which only the `config.json` is there, by whatever name; where the model has eyes, the files that

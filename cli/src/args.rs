@@ -81,10 +81,13 @@ Examples:
   curl -s https://example.com/cat.jpg | seekvl ask - \"What is this?\" -m MODEL
   seekvl ask a.png b.png \"First: <image> Second: <image> Which is brighter?\" -m MODEL
 
-With --json, standard output is one object: images, text, raw (with the model's markup), tokens,
-finish_reason, prompt_tokens, image_tokens (of each image), cached_tokens, regions (label and boxes: 0-999, and in
-pixels of the last image), logprobs (with --logprobs), experts (with --expert-budget: hit_rate,
-bytes_read and more) and timings (seconds of each stage).")]
+With --json, standard output is one object: images, text, raw (with the model's markup), thinking
+(of a model that thinks before it answers), tokens, finish_reason, prompt_tokens, image_tokens (of
+each image), cached_tokens, regions (label and boxes: 0-999, and in pixels of the last image),
+logprobs (with --logprobs), drafts (with --drafts: proposed and accepted), experts (with
+--expert-budget: hit_rate, bytes_read and more) and timings (seconds of each stage).
+
+A terminal also sees what a model thinks before it answers, on standard error.")]
 pub struct AskArgs {
     /// Image files (- for standard input), and last the question.
     ///
@@ -110,8 +113,8 @@ Examples:
   pdftoppm -png -singlefile -r 150 letter.pdf - | seekvl ocr - -m MODEL
 
 Each image is read by itself. With several, the text of each follows a line ==> FILE <==. With
---json, standard output has one object a line for each image, as of ask. An image that cannot be
-read does not keep the others from being read, but makes the exit code 3.")]
+--json, standard output has one object a line for each image, as of ask, or with its name and error.
+An image that cannot be read does not keep the others from being read, but makes the exit code 3.")]
 pub struct OcrArgs {
     /// Image files (- for standard input).
     #[arg(required = true, value_name = "IMAGE")]
@@ -154,7 +157,7 @@ pub struct CompleteArgs {
     /// The text.
     pub text: String,
     #[command(flatten)]
-    pub shared: SharedArgs,
+    pub shared: TextArgs,
 }
 
 /// Fill in the middle of a text, with a model that was trained to.
@@ -170,7 +173,7 @@ pub struct FimArgs {
     /// What comes after.
     pub suffix: String,
     #[command(flatten)]
-    pub shared: SharedArgs,
+    pub shared: TextArgs,
 }
 
 /// Talk with a model about images.
@@ -187,7 +190,8 @@ Examples:
   seekvl chat photo.jpg -m MODEL --system \"Answer in French.\"
   printf 'What is this?\\nWhy?\\n' | seekvl chat photo.jpg -m MODEL --json
 
-Messages may come from a pipe, one a line. With --json, each answer is one object on a line.")]
+Messages may come from a pipe, one a line. With --json, each answer is one object on a line; one that
+fails says error in it. From a pipe, the exit code is that of the first line that failed.")]
 pub struct ChatArgs {
     /// Image files to show with the first message.
     #[arg(value_name = "IMAGE")]
@@ -245,9 +249,9 @@ Examples:
   seekvl bench deepseek-ai/deepseek-vl2-tiny
   seekvl bench ./my-model --quantization q4_k_m --only decode --context 0,512,1536 --json
 
-Each figure is the median of several runs, beside the share that it is of what this machine can do at
-most, which is measured first: memory read in one stream for each thread, and multiplications of numbers
-in registers. Let nothing else run meanwhile.")]
+Each figure is the median of several runs, beside the share that it is of what this machine can do
+at most, which is measured too: memory read in one stream for each thread, and multiplications of
+numbers in registers. Let nothing else run meanwhile.")]
 pub struct BenchArgs {
     /// nano (part of this program), a hub id or a directory.
     #[arg(default_value = seekvl::NANO)]
@@ -361,16 +365,23 @@ pub struct CompletionsArgs {
     pub shell: Shell,
 }
 
-/// What all commands that generate text have in common.
+/// What commands have in common that hold a conversation, about images or without any.
 #[derive(Debug, Args)]
 pub struct SharedArgs {
     #[command(flatten)]
-    pub model: ModelArgs,
+    pub text: TextArgs,
     /// What the model is told before the conversation.
     #[arg(long, value_name = "TEXT")]
     pub system: Option<String>,
     #[command(flatten)]
     pub image: ImageArgs,
+}
+
+/// What all commands that generate text have in common.
+#[derive(Debug, Args)]
+pub struct TextArgs {
+    #[command(flatten)]
+    pub model: ModelArgs,
     #[command(flatten)]
     pub generation: GenerationArgs,
     #[command(flatten)]

@@ -6,9 +6,21 @@ use seekvl::Answer;
 use seekvl::draw::{self, DrawOptions};
 use std::path::Path;
 
-/// Complains of a file name that an image cannot be written to, before any work is done.
+/// Complains of a file that an image cannot be written to, before any work is done.
 pub fn check(path: &Path) -> Result<()> {
-    draw::check_format(path).map_err(|error| Failure::new(Exit::Usage, error))
+    draw::check_format(path).map_err(|error| Failure::new(Exit::Usage, error))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match folder.is_dir() && !path.is_dir() {
+        true => Ok(()),
+        false => Err(Failure::usage(format_args!(
+            "{} cannot be written: {}",
+            path.display(),
+            match path.is_dir() {
+                true => "it is a directory".into(),
+                false => format!("there is no directory {}", folder.display()),
+            }
+        ))),
+    }
 }
 
 /// Draws the boxes of an answer on a picture and writes that to `path`.

@@ -35,6 +35,11 @@ impl Failure {
         Self::new(Exit::Usage, anyhow::Error::msg(message.to_string()))
     }
 
+    /// With what to do about it.
+    pub fn with_hint(self, hint: &str) -> Self {
+        Self::new(self.exit, anyhow::anyhow!("{self} ({hint})"))
+    }
+
     /// Whether a reader closed the pipe that was written to, such as `head`: no failure to talk about.
     pub fn is_closed_pipe(&self) -> bool {
         self.error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
@@ -57,9 +62,10 @@ impl From<seekvl::Error> for Failure {
             | Error::NoEyes { .. }
             | Error::NoInfill { .. }
             | Error::ImageCount { .. }
-            | Error::ImageInSystem => Exit::Usage,
+            | Error::ImageInSystem
+            | Error::NothingToMeasure(_) => Exit::Usage,
             error if error.is_option() => Exit::Usage,
-            Error::PromptTooLong { .. } => Exit::DoesNotFit,
+            error if error.is_too_long() => Exit::DoesNotFit,
             Error::Cancelled => Exit::Interrupted,
             _ => Exit::BadModel,
         };

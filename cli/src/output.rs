@@ -1,5 +1,6 @@
 //! Standard output and standard error.
 
+use console::Style;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -54,6 +55,28 @@ impl Output {
     pub fn warn(&self, warning: impl Display) {
         if !self.quiet {
             complain(format_args!("warning: {warning}"));
+        }
+    }
+}
+
+/// What a model thinks before it answers, on standard error and fainter than the answer.
+#[derive(Default)]
+pub struct Thoughts {
+    shows: bool,
+}
+
+impl Thoughts {
+    pub fn show(&mut self, text: &str) {
+        self.shows = true;
+        let faint = Style::new().for_stderr().dim();
+        // As of what else is said there: nobody could be told.
+        let _ = write!(io::stderr(), "{}", faint.apply_to(printable(text)));
+    }
+
+    /// Leaves a line between them and the answer.
+    pub fn end(&mut self) {
+        if std::mem::take(&mut self.shows) {
+            say("\n");
         }
     }
 }

@@ -29,7 +29,7 @@ impl Picture {
         let decoded = if path == Path::new(STDIN) {
             read_stdin(options)?
         } else {
-            Rgb::open(path, options).map_err(|error| Failure::new(Exit::BadImage, error))?
+            Rgb::open(path, options).map_err(|error| explain(path, error))?
         };
         Ok(Self { name: path.display().to_string(), pixels: Arc::new(decoded), decoding: started.elapsed() })
     }
@@ -48,8 +48,18 @@ impl Picture {
 pub fn measure(path: &Path, options: &DecodeOptions) -> Result<(Image, (u32, u32))> {
     let image =
         if path == Path::new(STDIN) { Image::Bytes(stdin_bytes(options)?.into()) } else { Image::Path(path.into()) };
-    let size = image.size(options).map_err(|error| Failure::new(Exit::BadImage, error))?;
+    let size = image.size(options).map_err(|error| explain(path, error))?;
     Ok((image, size))
+}
+
+/// Why an image cannot be read.
+fn explain(path: &Path, error: impl Into<anyhow::Error>) -> Failure {
+    let failure = Failure::new(Exit::BadImage, error);
+    let is_address = path.to_str().is_some_and(|path| path.starts_with("http://") || path.starts_with("https://"));
+    match is_address && !path.exists() {
+        true => failure.with_hint("nothing is downloaded here: curl -s ADDRESS | seekvl ask - \"question\""),
+        false => failure,
+    }
 }
 
 /// Standard input can be read once, and nobody types an image.

@@ -1,10 +1,13 @@
 //! What `--json` says about an answer. This is an interface: keys may be added, not changed.
 
+use crate::exit::Failure;
 use crate::picture::Picture;
 use seekvl::boxes::{BoundingBox, Region};
-use seekvl::{Answer, ExpertUse, FinishReason, LogProb, Timings};
+use seekvl::{Answer, Drafts, ExpertUse, FinishReason, LogProb, Options, Timings};
 use serde::Serialize;
+use std::borrow::Cow;
 use std::ops::Range;
+use std::path::Path;
 use std::time::Duration;
 
 #[derive(Serialize)]
@@ -14,6 +17,9 @@ pub struct Report<'a> {
     /// The files, as given.
     images: Vec<&'a str>,
     text: &'a str,
+    /// What a model that does thought before it answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thinking: Option<&'a str>,
     /// The text with the markup of boxes.
     raw: &'a str,
     tokens: Vec<u32>,
@@ -26,6 +32,9 @@ pub struct Report<'a> {
     regions: Vec<RegionReport<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     logprobs: Option<Vec<TokenReport<'a>>>,
+    /// With `--drafts`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drafts: Option<Drafts>,
     /// With `--expert-budget`.
     #[serde(skip_serializing_if = "Option::is_none")]
     experts: Option<ExpertUse>,
@@ -39,6 +48,26 @@ struct TimingsReport {
     load: f64,
     #[serde(flatten)]
     answer: Timings,
+}
+
+/// What `--json` says in place of one answer of several.
+#[derive(Serialize)]
+pub struct FailureReport<'a> {
+    /// The files, as given.
+    pub images: Vec<Cow<'a, str>>,
+    /// What went wrong.
+    pub error: String,
+}
+
+impl<'a> FailureReport<'a> {
+    pub fn new(pictures: &'a [Picture], failure: &Failure) -> Self {
+        let images = pictures.iter().map(|picture| picture.name.as_str().into()).collect();
+        Self { images, error: failure.to_string() }
+    }
+
+    pub fn of_file(path: &'a Path, failure: &Failure) -> Self {
+        Self { images: vec![path.to_string_lossy()], error: failure.to_string() }
+    }
 }
 
 #[derive(Serialize)]
@@ -65,11 +94,18 @@ struct TokenReport<'a> {
 }
 
 impl<'a> Report<'a> {
-    pub fn new(model: &'a str, loading: Duration, pictures: &'a [Picture], answer: &'a Answer) -> Self {
+    pub fn new(
+        model: &'a str,
+        loading: Duration,
+        options: &Options,
+        pictures: &'a [Picture],
+        answer: &'a Answer,
+    ) -> Self {
         Self {
             model,
             images: pictures.iter().map(|picture| picture.name.as_str()).collect(),
             text: &answer.text,
+            thinking: answer.thinking.as_deref(),
             raw: &answer.raw,
             tokens: answer.tokens.iter().map(|token| token.id).collect(),
             finish_reason: answer.finish,
@@ -78,6 +114,7 @@ impl<'a> Report<'a> {
             cached_tokens: answer.cached_tokens,
             regions: answer.regions.iter().map(|region| RegionReport::new(region, pictures.last())).collect(),
             logprobs: logprobs(answer),
+            drafts: options.draft.then_some(answer.drafts),
             experts: answer.experts,
             timings: TimingsReport { load: loading.as_secs_f64(), answer: answer.timings },
         }

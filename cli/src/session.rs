@@ -2,7 +2,7 @@
 
 use crate::exit::{Exit, Result};
 use crate::interrupt::Interrupt;
-use crate::output::{Format, Output};
+use crate::output::{Format, Output, Thoughts};
 use crate::picture::Picture;
 use crate::progress::Bars;
 use crate::report::Report;
@@ -10,7 +10,9 @@ use crate::settings::{ModelSettings, Settings};
 use crate::words::Words;
 use seekvl::boxes::{BoundingBox, Region};
 use seekvl::template::Prompt;
-use seekvl::{Answer, Cancel, Conversation, FinishReason, Model, Options, Processor, Recall, Rgb, Stream};
+use seekvl::{
+    Answer, Cancel, Conversation, Delta, FinishReason, Model, Options, Phase, Processor, Recall, Rgb, Stream,
+};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -96,7 +98,7 @@ impl Session {
         answer.timings.images += pictures.iter().map(|picture| picture.decoding).sum();
         match self.output.format {
             Format::Json => {
-                let report = Report::new(&self.model_name, self.loading, pictures, &answer);
+                let report = Report::new(&self.model_name, self.loading, &self.options, pictures, &answer);
                 self.output.json(&report)?;
             }
             Format::Text if self.show == Show::Boxes => self.print_boxes(&answer, pictures)?,
@@ -115,15 +117,24 @@ impl Session {
         let options = Options { cancel, ..self.options.clone() };
         bars.spin("looking and reading");
         let mut words = Words::new(self.show == Show::Markup);
+        let mut thoughts = Thoughts::default();
         let mut stream = start(model, &options, recall)?;
-        for delta in &mut stream {
-            let delta = delta?;
-            if streams {
-                bars.clear();
-                output.text(words.push(&delta))?;
+        while let Some(delta) = stream.next_delta() {
+            let Delta { phase, text } = delta?;
+            if !streams {
+                continue;
+            }
+            bars.clear();
+            match phase {
+                Phase::Thinking => thoughts.show(&text),
+                Phase::Answer => {
+                    thoughts.end();
+                    output.text(words.push(&text))?;
+                }
             }
         }
         bars.clear();
+        thoughts.end();
         let answer = stream.finish_into(recall);
         if streams {
             output.text(words.rest(&answer))?;
@@ -190,6 +201,7 @@ pub fn load(settings: &ModelSettings, bars: &mut Bars) -> Result<Model> {
         .expert_budget(settings.expert_budget)
         .context_window(settings.context_window)
         .cache_type(settings.cache_type)
+        .mtp(settings.mtp)
         .device(settings.device.clone())
         .local_files_only(settings.source.offline);
     if let Some(revision) = &settings.source.revision {

@@ -2,7 +2,7 @@
 
 use crate::args::{
     CacheTypeArg, CropArg, DeviceArg, DtypeArg, FileTypeArg, GenerationArgs, ImageArgs, LatentFormArg, LoadArgs,
-    ModelArgs, OutputArgs, QuantizationArg, SharedArgs, SourceArgs,
+    ModelArgs, OutputArgs, QuantizationArg, SharedArgs, SourceArgs, TextArgs,
 };
 use crate::exit::{Exit, Failure, Result};
 use crate::output::{Format, Output, say};
@@ -36,6 +36,8 @@ pub struct ModelSettings {
     pub expert_budget: Option<u64>,
     pub context_window: Option<usize>,
     pub cache_type: Option<CacheType>,
+    /// Whether the layer for multi-token prediction is loaded.
+    pub mtp: bool,
     /// 0 for as many as the system grants.
     pub threads: usize,
     pub device: Device,
@@ -55,11 +57,19 @@ pub struct OutputSettings {
 
 impl Settings {
     pub fn new(args: SharedArgs) -> Result<Self> {
+        let mut settings = Self::of_text(args.text)?;
+        settings.options.tiling = tiling(&args.image);
+        Ok(Self { system: args.system, decode: decode_options(&args.image), ..settings })
+    }
+
+    /// Without what conversations and images have.
+    pub fn of_text(args: TextArgs) -> Result<Self> {
+        let options = options(args.generation)?;
         Ok(Self {
-            model: ModelSettings::new(args.model)?,
-            system: args.system,
-            decode: decode_options(&args.image),
-            options: options(&args.image, args.generation)?,
+            model: ModelSettings { mtp: options.draft, ..ModelSettings::new(args.model)? },
+            system: None,
+            decode: DecodeOptions::default(),
+            options,
             output: args.output.into(),
         })
     }
@@ -82,6 +92,7 @@ impl ModelSettings {
             expert_budget: args.expert_budget,
             context_window: args.context_window,
             cache_type: args.cache_type.map(Into::into),
+            mtp: false,
             threads: args.threads.map_or(0, Into::into),
             device: device(args.device)?,
         })
@@ -95,7 +106,7 @@ pub fn device(arg: DeviceArg) -> Result<Device> {
         DeviceArg::Cuda => Device::new_cuda(0),
         DeviceArg::Metal => Device::new_metal(0),
     };
-    opened.map_err(|error| Failure::new(Exit::Failed, anyhow::Error::new(error).context("cannot use the device")))
+    opened.map_err(|error| Failure::new(Exit::Usage, anyhow::Error::new(error).context("cannot use the device")))
 }
 
 fn decode_options(args: &ImageArgs) -> DecodeOptions {
@@ -109,7 +120,15 @@ fn decode_options(args: &ImageArgs) -> DecodeOptions {
     }
 }
 
-fn options(image: &ImageArgs, args: GenerationArgs) -> Result<Options> {
+fn tiling(args: &ImageArgs) -> TilingOptions {
+    TilingOptions {
+        cropping: args.crop.into(),
+        max_tiles: args.max_tiles,
+        candidates: (!args.candidate.is_empty()).then(|| args.candidate.clone()),
+    }
+}
+
+fn options(args: GenerationArgs) -> Result<Options> {
     let default = GenerationOptions::default();
     let generation = GenerationOptions {
         max_new_tokens: args.max_tokens.unwrap_or(default.max_new_tokens),
@@ -119,14 +138,14 @@ fn options(image: &ImageArgs, args: GenerationArgs) -> Result<Options> {
         stop: args.stop,
         ..default
     };
-    let tiling = TilingOptions {
-        cropping: image.crop.into(),
-        max_tiles: image.max_tiles,
-        candidates: (!image.candidate.is_empty()).then(|| image.candidate.clone()),
-    };
     let default = Options::default();
-    let prefill_chunk = args.prefill_chunk.unwrap_or(default.prefill_chunk);
-    Ok(Options { generation, tiling, prefill_chunk, ..default })
+    Ok(Options {
+        generation,
+        prefill_chunk: args.prefill_chunk.unwrap_or(default.prefill_chunk),
+        thinking_budget: args.thinking_budget,
+        draft: args.drafts,
+        ..default
+    })
 }
 
 fn sampling(args: &GenerationArgs) -> anyhow::Result<Sampling> {

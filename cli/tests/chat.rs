@@ -58,21 +58,35 @@ fn the_system_message_stays_after_a_reset() {
 
 #[test]
 fn mistakes_do_not_end_the_conversation() {
-    let run = chat(&["--json"], "/image missing.png\n/dance\n/image\nHello\n").succeeds();
+    let run = chat(&["--json"], "/image missing.png\n/dance\n/image\nHello\n");
+    assert_eq!(run.code, Some(3), "the first mistake's: {run:?}");
     assert_eq!(run.json_lines().len(), 1);
     for word in ["missing.png", "/dance", "/image"] {
         assert!(run.stderr.contains(word), "{word:?} is not in {run:?}");
     }
-    // A message that cannot be sent is taken back.
-    let answers = chat_json(&[], "Two <image> and <image>?\nHello\n");
-    assert_eq!(
-        answers,
-        chat_json(&[], "Hello\n")
-            .into_iter()
-            .map(|mut answer| {
-                answer["timings"] = answers[0]["timings"].clone();
-                answer
-            })
-            .collect::<Vec<_>>()
-    );
+    // A message that cannot be sent is taken back, and has its object all the same.
+    let run = chat(&["--json"], "Two <image> and <image>?\nHello\n");
+    assert_eq!(run.code, Some(2), "{run:?}");
+    let answers = run.json_lines();
+    assert_eq!(answers.len(), 2, "{answers:?}");
+    assert!(answers[0]["error"].as_str().unwrap().contains("placeholders"), "{answers:?}");
+    assert_eq!(answers[1]["tokens"], chat_json(&[], "Hello\n")[0]["tokens"]);
+}
+
+#[test]
+fn a_line_of_other_bytes_is_one_mistake() {
+    let mut command = seekvl();
+    command.args(["chat", "-q", "--json", "--max-tokens", "8", "--model"]).arg(tiny());
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"caf\xe9\nHello\r\n").unwrap();
+    let run: Run = child.wait_with_output().unwrap().into();
+    assert_eq!(run.code, Some(2), "{run:?}");
+    assert!(run.stderr.contains("UTF-8"), "{run:?}");
+    assert_eq!(run.json_lines()[0]["tokens"], chat_json(&[], "Hello\n")[0]["tokens"]);
+}
+
+#[test]
+fn a_full_context_says_what_helps() {
+    let run = chat(&[], &format!("{}\n", "Once upon a time there was a sea. ".repeat(1000)));
+    run.fails(6, &["context", "/reset"]);
 }

@@ -28,6 +28,9 @@ fn wrong_flags_are_explained() {
     with_tiny("ask", &[&one, "--draw", "out.xyz", "What?"]).fails(USAGE, &["out.xyz"]);
     with_tiny("ask", &["--draw", "out.png", "What?"]).fails(USAGE, &["--draw"]);
     with_tiny("ask", &[&one, &one, "Only <image>?"]).fails(USAGE, &["1 <image>", "2 images"]);
+    with_tiny("ask", &[&one, ""]).fails(USAGE, &["question is empty"]);
+    with_tiny("ground", &[&one, " "]).fails(USAGE, &["empty"]);
+    run(&["ask", "Hello", "--device", "cuda"]).fails(USAGE, &["device"]);
     with_tiny("ocr", &["-", "-"]).fails(USAGE, &["more than once"]);
     run(&["no-such-command"]).fails(USAGE, &["no-such-command"]);
     run(&["completions", "tcsh"]).fails(USAGE, &["tcsh", "zsh"]);
@@ -58,6 +61,16 @@ fn images_that_cannot_be_read_are_named() {
             with_tiny("plan", &[path]).fails(BAD_IMAGE, &[name]);
         }
     }
+    let unlike: [(&str, &[u8], &str); 4] = [
+        ("letter.pdf", b"%PDF-1.7\n", "pdftoppm"),
+        ("photo.heic", b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC"),
+        ("drawing.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
+        ("nothing.png", b"", "empty"),
+    ];
+    for (name, content, word) in unlike {
+        with_tiny("ask", &[&file(name, content), "What?"]).fails(BAD_IMAGE, &[name, word]);
+    }
+    with_tiny("ask", &["https://example.com/cat.jpg", "What?"]).fails(BAD_IMAGE, &["cat.jpg", "curl"]);
     let page = image("page.png");
     with_tiny("ask", &[&page, "What?", "--max-image-bytes", "1000"]).fails(BAD_IMAGE, &["page.png", "1000"]);
     with_tiny("ask", &[&page, "What?", "--max-image-pixels", "1000"]).fails(BAD_IMAGE, &["page.png", "1000"]);

@@ -32,4 +32,9 @@ fn a_bad_image_does_not_keep_the_others_from_being_read() {
     assert_eq!(run.code, Some(3), "{run:?}");
     assert!(run.stderr.contains("missing.png"), "{run:?}");
     assert!(run.stdout.starts_with(&format!("==> {page} <==\n")), "{run:?}");
+
+    let lines = with_tiny("ocr", &["--json", "missing.png", &page]).json_lines();
+    assert_eq!(lines[0]["images"], json!(["missing.png"]));
+    assert!(lines[0]["error"].as_str().is_some_and(|error| error.contains("missing.png")), "{lines:?}");
+    assert!(lines[1].get("error").is_none() && lines[1]["tokens"].is_array(), "{lines:?}");
 }

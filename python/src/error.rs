@@ -39,7 +39,7 @@ pub fn exception(py: Python<'_>, error: &Cause, doing: Doing) -> PyErr {
         | Cause::SystemNotFirst { .. }
         | Cause::UnknownRole(_)
         | Cause::NoEyes { .. } => ConversationError::type_object(py),
-        Cause::PromptTooLong { .. } => PromptTooLongError::type_object(py),
+        error if error.is_too_long() => PromptTooLongError::type_object(py),
         Cause::Cancelled => CancelledError::type_object(py),
         Cause::NotAModel { .. } | Cause::MissingFile { .. } | Cause::NotCached { .. } | Cause::NotOnHub { .. } => {
             ModelNotFoundError::type_object(py)

@@ -23,12 +23,15 @@ const AT_ONCE: usize = 1 << 20;
 /// DeepSeek-VL2 beside it, and the tokenizer. Returns the file's size in bytes.
 ///
 /// Weights are read, rounded and written a few rows at a time. The file is written under a name that ends in `.part` and gets
-/// its own when it is complete; a file of that name is replaced then.
+/// its own when it is complete; a file of that name is replaced then, or the one that a link of that name leads to. A file under
+/// the first name is not touched: it is another's.
 ///
 /// # Errors
 /// [`Error::NoGguf`] for a model that has no form there; a checkpoint with tensors that are missing, misshapen or unknown; a file
 /// that cannot be written.
 pub fn quantize(files: &ModelFiles, to: FileType, out: &Path, progress: &mut dyn Progress) -> Result<u64> {
+    let (out, part) = destination(out)?;
+    let out = out.as_path();
     let processor = Processor::read(files)?;
     if processor.spec().eyes.as_ref().is_some_and(|eyes| eyes.family == Family::Vl) {
         return Err(Error::NoGguf { reason: "there are no keys for DeepSeek-VL's vision towers".into() });
@@ -41,21 +44,39 @@ pub fn quantize(files: &ModelFiles, to: FileType, out: &Path, progress: &mut dyn
     let pieces = pieces(&loader, processor.spec())?;
     loader.finish()?;
     check_complete(&pieces, &processor)?;
-    let mut name = out.as_os_str().to_owned();
-    name.push(".part");
-    let part = PathBuf::from(name);
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| Error::Read { path, source }
     };
-    let written = write(&part, &keys, &pieces, &processor, to, progress);
+    let file = File::create_new(&part).map_err(failed(&part))?;
+    let written = write(file, out, &keys, &pieces, &processor, to, progress);
     let moved = written.map_err(failed(&part)).and_then(|()| fs::rename(&part, out).map_err(failed(out)));
     if moved.is_err() {
-        // It may never have been there.
+        // What failed is told; this could only fail for the same reason.
         let _ = fs::remove_file(&part);
     }
     moved?;
     fs::metadata(out).map(|data| data.len()).map_err(failed(out))
+}
+
+/// The file that `out` names or leads to, and the name that it has while it is written.
+fn destination(out: &Path) -> Result<(PathBuf, PathBuf)> {
+    let failed = |source| Error::Read { path: out.into(), source };
+    let out = match fs::metadata(out) {
+        Ok(data) if !data.is_file() => return Err(failed(io::Error::other("it is there, and no file"))),
+        Ok(_) => out.canonicalize().map_err(failed)?,
+        Err(_) => out.into(),
+    };
+    let mut part = out.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    match part.symlink_metadata() {
+        Ok(_) => {
+            let reason = "it is there already, of an earlier run that was interrupted, or another's; remove it first";
+            Err(Error::Read { path: part, source: io::Error::new(io::ErrorKind::AlreadyExists, reason) })
+        }
+        Err(_) => Ok((out, part)),
+    }
 }
 
 fn keys(files: &ModelFiles, processor: &Processor, to: FileType) -> Result<Vec<(String, Stored)>> {
@@ -109,7 +130,8 @@ fn check_complete(pieces: &[Piece], processor: &Processor) -> Result<()> {
 }
 
 fn write(
-    path: &Path,
+    file: File,
+    name: &Path,
     keys: &[(String, Stored)],
     pieces: &[Piece],
     processor: &Processor,
@@ -122,9 +144,9 @@ fn write(
         shape: piece.shape.clone(),
     };
     let entries: Vec<GgufEntry> = pieces.iter().map(entry).collect();
-    let mut writer = GgufWriter::new(BufWriter::new(File::create(path)?), keys, &entries)?;
+    let mut writer = GgufWriter::new(BufWriter::new(file), keys, &entries)?;
     let total: usize = entries.iter().filter_map(GgufEntry::bytes).sum();
-    progress.start(&path.file_stem().unwrap_or_default().to_string_lossy(), total as u64);
+    progress.start(&name.file_name().unwrap_or_default().to_string_lossy(), total as u64);
     for (piece, entry) in pieces.iter().zip(&entries) {
         write_piece(piece, entry, &mut writer, progress)?;
         piece.source.release();

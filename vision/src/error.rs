@@ -54,7 +54,7 @@ pub enum Error {
         height: u32,
     },
     /// The bytes start like none of the supported formats.
-    #[error("not a PNG, JPEG, WebP, GIF, BMP or TIFF image (it starts with {start:02x?})")]
+    #[error("not a PNG, JPEG, WebP, GIF, BMP or TIFF image ({})", resembled(start))]
     UnknownFormat {
         /// The first bytes, at most eight.
         start: Vec<u8>,
@@ -110,3 +110,14 @@ fn at_least(bytes: u64, limit: u64) -> String {
 
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What a file is instead of an image that can be read, by its first bytes.
+fn resembled(start: &[u8]) -> String {
+    match start {
+        [] => "it is empty".into(),
+        [b'%', b'P', b'D', b'F', ..] => "it is a PDF; pdftoppm -png makes pictures of its pages".into(),
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => "it is HEIC, AVIF or a film; save it as JPEG or PNG".into(),
+        [b'<', ..] => "it looks like SVG, HTML or XML".into(),
+        start => format!("it starts with {start:02x?}"),
+    }
+}

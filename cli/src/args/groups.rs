@@ -247,6 +247,13 @@ pub struct GenerationArgs {
     #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "0")]
     #[arg(requires = "json", help_heading = GENERATION)]
     pub logprobs: Option<usize>,
+    /// The most tokens that a model thinks before it is made to answer (DeepSeek-R1).
+    #[arg(long, value_name = "N", help_heading = GENERATION)]
+    pub thinking_budget: Option<usize>,
+    /// Let the model's layer for multi-token prediction, if it has one (DeepSeek-V3), draft tokens that the model
+    /// then verifies: the answer is the same.
+    #[arg(long, help_heading = GENERATION)]
+    pub drafts: bool,
     /// Let an answer go round in circles until the limit, instead of ending it there.
     #[arg(long, help_heading = GENERATION)]
     pub no_repetition_guard: bool,

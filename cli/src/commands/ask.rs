@@ -30,6 +30,9 @@ pub fn run(args: AskArgs) -> Result<Exit> {
     let answer = session.answer(&conversation, &pictures)?;
     if let (Some(path), Some(picture)) = (&args.draw, pictures.last()) {
         draw::save(picture, &answer, path)?;
+        if answer.regions.iter().all(|region| region.boxes.is_empty()) {
+            session.output.warn(format_args!("the answer has no box; {} is the picture as it was", path.display()));
+        }
     }
     Ok(exit(&answer))
 }
@@ -44,5 +47,8 @@ fn split(mut inputs: Vec<OsString>) -> Result<(Vec<PathBuf>, String)> {
         return Err(Failure::usage(message));
     }
     let question = question.into_string().map_err(|_| Failure::usage("the question is not valid UTF-8"))?;
+    if question.trim().is_empty() {
+        return Err(Failure::usage("the question is empty"));
+    }
     Ok((inputs.into_iter().map(PathBuf::from).collect(), question))
 }

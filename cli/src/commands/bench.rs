@@ -1,7 +1,7 @@
 //! `seekvl bench`.
 
 use crate::args::{BenchArgs, StageArg};
-use crate::exit::{Exit, Result};
+use crate::exit::{Exit, Failure, Result};
 use crate::output::Format;
 use crate::progress::Bars;
 use crate::session::load;
@@ -45,7 +45,11 @@ pub fn run(args: BenchArgs) -> Result<Exit> {
     };
     let report = bench(&model, &cases, |stage| bars.spin(format!("measuring {stage}")));
     bars.clear();
-    let (report, mut output) = (report?, output.open());
+    let report = report.map_err(|error| match error {
+        seekvl::Error::Vision(_) => Failure::new(Exit::BadImage, error),
+        error => error.into(),
+    })?;
+    let mut output = output.open();
     let json = Json { model: &settings.name, load, report: &report };
     match output.format {
         Format::Json => output.json(&json)?,

@@ -2,15 +2,16 @@
 
 use crate::args::ChatArgs;
 use crate::exit::{Exit, Failure, Result};
-use crate::output::{complain, say};
+use crate::output::{Format, complain, say};
 use crate::picture::{self, Picture};
+use crate::report::FailureReport;
 use crate::session::Session;
 use crate::settings::Settings;
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 use seekvl::DecodeOptions;
 use seekvl::conversation::{Conversation, IMAGE_PLACEHOLDER, Message};
-use std::io::{self, IsTerminal};
+use std::io::{self, BufRead, IsTerminal, Read, StdinLock};
 use std::path::Path;
 
 const HELP: &str = "\
@@ -19,6 +20,9 @@ const HELP: &str = "\
 /help         list these commands
 /quit         leave (as Ctrl-D does)
 Anything else is a message. Ctrl-C ends an answer.";
+
+/// The longest line that a pipe may give, in bytes.
+const LONGEST_LINE: u64 = 16 << 20;
 
 pub fn run(args: ChatArgs) -> Result<Exit> {
     if args.images.iter().any(|path| path == Path::new(picture::STDIN)) {
@@ -67,6 +71,61 @@ fn unquote(path: &str) -> &str {
     inside('\'').or_else(|| inside('"')).unwrap_or(path)
 }
 
+/// Where lines come from.
+enum Lines {
+    /// A person at a terminal.
+    Person(Box<DefaultEditor>),
+    /// A pipe or a file.
+    Pipe(StdinLock<'static>),
+}
+
+impl Lines {
+    fn open() -> Result<Self> {
+        if !io::stdin().is_terminal() {
+            return Ok(Self::Pipe(io::stdin().lock()));
+        }
+        let editor = DefaultEditor::new().map_err(|error| Failure::new(Exit::Failed, error))?;
+        Ok(Self::Person(Box::new(editor)))
+    }
+
+    fn is_person(&self) -> bool {
+        matches!(self, Self::Person(_))
+    }
+
+    /// The next line, unless there is none; what is wrong with one line does not keep the next from being read.
+    fn next(&mut self, prompt: &str) -> Result<Option<Result<String>>> {
+        match self {
+            Self::Person(editor) => ask(editor, prompt),
+            Self::Pipe(pipe) => {
+                let mut line = Vec::new();
+                let read = pipe.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line);
+                let failed = |error| Failure::new(Exit::Failed, anyhow::Error::new(error).context("standard input"));
+                match read.map_err(failed)? as u64 {
+                    0 => Ok(None),
+                    LONGEST_LINE => Err(Failure::usage(format_args!("a line is longer than {LONGEST_LINE} bytes"))),
+                    _ => Ok(Some(String::from_utf8(line).map_err(|_| Failure::usage("a line is not valid UTF-8")))),
+                }
+            }
+        }
+    }
+}
+
+/// A line that a person types.
+fn ask(editor: &mut DefaultEditor, prompt: &str) -> Result<Option<Result<String>>> {
+    loop {
+        match editor.readline(prompt) {
+            Ok(line) => {
+                // Kept in memory only; it fails for a line that need not be kept.
+                let _ = editor.add_history_entry(&line);
+                return Ok(Some(Ok(line)));
+            }
+            Err(ReadlineError::Interrupted) => {}
+            Err(ReadlineError::Eof) => return Ok(None),
+            Err(error) => return Err(Failure::new(Exit::Failed, error)),
+        }
+    }
+}
+
 struct Chat {
     session: Session,
     decode: DecodeOptions,
@@ -79,38 +138,45 @@ struct Chat {
 
 impl Chat {
     fn run(mut self) -> Result<Exit> {
-        let mut editor = DefaultEditor::new().map_err(|error| Failure::new(Exit::Failed, error))?;
-        let is_person = io::stdin().is_terminal();
+        let mut lines = Lines::open()?;
+        let is_person = lines.is_person();
         if is_person && !self.session.output.quiet {
             say("/help lists commands, Ctrl-D leaves.");
         }
-        loop {
-            let prompt = if self.waiting.is_empty() { "> " } else { "[image] > " };
-            let line = match editor.readline(prompt) {
-                Ok(line) => line,
-                Err(ReadlineError::Interrupted) => continue,
-                Err(ReadlineError::Eof) => return Ok(Exit::Done),
-                Err(error) => return Err(Failure::new(Exit::Failed, error)),
-            };
-            if is_person {
-                // Kept in memory only; it fails for a line that need not be kept.
-                let _ = editor.add_history_entry(&line);
-            }
-            match Line::parse(&line) {
-                Line::Empty => {}
-                Line::Quit => return Ok(Exit::Done),
-                Line::Help => say(HELP),
-                Line::Reset => self.reset(),
-                Line::Image(path) => match Picture::read(path, &self.decode) {
-                    Ok(picture) => self.waiting.push(picture),
-                    Err(failure) => complain(failure),
-                },
-                Line::Unknown(line) => {
-                    complain(format_args!("no such command: {line} (a space before it makes it a message)"));
+        let mut exit = Exit::Done;
+        while let Some(line) = lines.next(if self.waiting.is_empty() { "> " } else { "[image] > " })? {
+            match line.and_then(|line| self.obey(Line::parse(&line))) {
+                Ok(true) => {}
+                Ok(false) => break,
+                // The output cannot be written.
+                Err(failure) if failure.exit == Exit::Failed => return Err(failure),
+                Err(failure) => {
+                    complain(&failure);
+                    // A person has seen it.
+                    if !is_person && exit == Exit::Done {
+                        exit = failure.exit;
+                    }
                 }
-                Line::Message(text) => self.say(text)?,
             }
         }
+        Ok(exit)
+    }
+
+    /// Does what a line says; whether there may be more.
+    fn obey(&mut self, line: Line<'_>) -> Result<bool> {
+        match line {
+            Line::Empty => {}
+            Line::Quit => return Ok(false),
+            Line::Help => say(HELP),
+            Line::Reset => self.reset(),
+            Line::Image(path) => self.waiting.push(Picture::read(path, &self.decode)?),
+            Line::Unknown(line) => {
+                let message = format!("no such command: {line} (a space before it makes it a message)");
+                return Err(Failure::usage(message));
+            }
+            Line::Message(text) => self.say(text)?,
+        }
+        Ok(true)
     }
 
     fn reset(&mut self) {
@@ -132,8 +198,15 @@ impl Chat {
                 self.seen = shown;
                 self.waiting.clear();
             }
-            Err(failure) if failure.exit == Exit::Failed => return Err(failure),
-            Err(failure) => complain(failure),
+            Err(failure) => {
+                if self.session.output.format == Format::Json {
+                    self.session.output.json(&FailureReport::new(&shown, &failure))?;
+                }
+                return Err(match failure.exit {
+                    Exit::DoesNotFit => failure.with_hint("/reset begins a new conversation"),
+                    _ => failure,
+                });
+            }
         }
         Ok(())
     }

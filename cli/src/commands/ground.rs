@@ -2,7 +2,7 @@
 
 use crate::args::GroundArgs;
 use crate::draw;
-use crate::exit::{Exit, Result};
+use crate::exit::{Exit, Failure, Result};
 use crate::picture::Picture;
 use crate::session::{Session, Show, exit};
 use crate::settings::Settings;
@@ -11,6 +11,9 @@ use seekvl::model::ground_prompt;
 
 pub fn run(args: GroundArgs) -> Result<Exit> {
     let settings = Settings::new(args.shared)?;
+    if args.target.trim().is_empty() {
+        return Err(Failure::usage("there is nothing to find: the target is empty"));
+    }
     if let Some(path) = &args.draw {
         draw::check(path)?;
     }

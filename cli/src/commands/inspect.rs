@@ -33,8 +33,11 @@ fn describe(info: &ModelInfo) -> Table {
         rows.add_row(pair(name, value));
     };
     add("system", info.system.into());
-    let directory = info.directory.as_ref().map(|directory| directory.display().to_string());
-    add("directory", directory.unwrap_or_else(|| "none: it is part of this program".into()));
+    match &info.directory {
+        Some(path) if path.is_file() => add("file", path.display().to_string()),
+        Some(path) => add("directory", path.display().to_string()),
+        None => add("directory", "none: it is part of this program".into()),
+    }
     if let Some(vision) = &info.vision {
         add("vision", format!("{} blocks of width {}, {} heads", vision.layers, vision.width, vision.heads));
         let (tile, patch) = (vision.tile_size, vision.patch_size);

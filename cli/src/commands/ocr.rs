@@ -4,6 +4,7 @@ use crate::args::OcrArgs;
 use crate::exit::{Exit, Result};
 use crate::output::{Format, complain};
 use crate::picture::{Picture, check_stdin};
+use crate::report::FailureReport;
 use crate::session::{Session, exit};
 use crate::settings::Settings;
 use seekvl::Message;
@@ -21,6 +22,9 @@ pub fn run(args: OcrArgs) -> Result<Exit> {
             Ok(picture) => picture,
             Err(failure) => {
                 complain(&failure);
+                if settings.output.format == Format::Json {
+                    settings.output.open().json(&FailureReport::of_file(path, &failure))?;
+                }
                 worst = failure.exit;
                 continue;
             }
