@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from seekvl import errors
 from seekvl._config import CallOptions, GenerationConfig, ImageConfig
-from seekvl._core import Image, __version__
+from seekvl._core import OCR_PROMPT, Image, __version__
 from seekvl._images import ImageLike, Images, open_image
+from seekvl._load import load, plan, quantize
 from seekvl._messages import Message, Messages, Request
-from seekvl._model import NANO, Model, load, plan, quantize
+from seekvl._model import Model
+from seekvl._names import NANO
 from seekvl._results import Answer, Box, Drafts, ExpertUse, ImagePlan, Plan, Region, Timings, TokenLogprobs
 from seekvl.errors import Error
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NANO",
+    "OCR_PROMPT",
     "Answer",
     "AsyncModel",
     "AsyncStream",

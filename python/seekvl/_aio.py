@@ -9,27 +9,39 @@ from typing import TYPE_CHECKING, Literal, overload
 
 from seekvl import _core, _messages
 from seekvl._config import CallOptions, GenerationConfig, ImageConfig, resolve
-from seekvl._images import Images
+from seekvl._images import ImageLike, Images
 from seekvl._messages import Messages, Request
-from seekvl._model import NANO, Model
+from seekvl._model import Model
+from seekvl._names import NANO
 from seekvl._progress import Progress
 from seekvl._results import Answer, Plan
 from seekvl._stream import AsyncStream, Pending, wait
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from typing_extensions import Unpack
 
     from seekvl._raw import Dialogue
 
 
 class AsyncModel:
-    """A model with the methods of `Model`, to be awaited. With `stream=True` they give an `AsyncStream`.
+    """A model with the methods of `Model`, to be awaited. With `stream=True` they give an `AsyncStream`:
 
-    A task that is cancelled while it waits ends the work before its next token.
+        async for piece in await model.aio.ask("sign.png", "What does it say?", stream=True):
+            print(piece, end="")
+
+    What takes no time, such as `encode`, is not here but in `model`. A task that is cancelled while it waits ends the
+    work before its next token.
     """
 
     def __init__(self, model: Model) -> None:
         self._model = model
+
+    @property
+    def model(self) -> Model:
+        """The same model with methods that wait."""
+        return self._model
 
     @classmethod
     async def from_pretrained(
@@ -208,6 +220,26 @@ class AsyncModel:
     async def plan(self, image: Images, question: str = "", **options: Unpack[CallOptions]) -> Plan:
         """See `Model.plan`."""
         return await asyncio.to_thread(lambda: self._model.plan(image, question, **options))
+
+    async def vision_features(
+        self, image: ImageLike, *, image_config: ImageConfig | None = None
+    ) -> npt.NDArray[np.float32]:
+        """See `Model.vision_features`. It goes on in the background when the task is cancelled."""
+        return await asyncio.to_thread(lambda: self._model.vision_features(image, image_config=image_config))
+
+    async def visual_tokens(
+        self, image: ImageLike, *, image_config: ImageConfig | None = None
+    ) -> npt.NDArray[np.float32]:
+        """See `Model.visual_tokens`. It goes on in the background when the task is cancelled."""
+        return await asyncio.to_thread(lambda: self._model.visual_tokens(image, image_config=image_config))
+
+    async def logits(
+        self, messages: Messages, *, every_position: bool = False, image_config: ImageConfig | None = None
+    ) -> npt.NDArray[np.float32]:
+        """See `Model.logits`. It goes on in the background when the task is cancelled."""
+        return await asyncio.to_thread(
+            lambda: self._model.logits(messages, every_position=every_position, image_config=image_config)
+        )
 
     async def _answer(
         self, dialogue: Callable[[], Dialogue], config: GenerationConfig, images: ImageConfig, stream: bool

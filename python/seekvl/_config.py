@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from seekvl import _core
 from seekvl.errors import OptionError
@@ -61,8 +61,9 @@ class GenerationConfig:
     draft: bool = False
 
     def __post_init__(self) -> None:
-        stop = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
-        object.__setattr__(self, "stop", stop)
+        object.__setattr__(self, "stop", _stop_strings(self.stop))
+        if isinstance(self.repetition_guard, list):
+            object.__setattr__(self, "repetition_guard", tuple(self.repetition_guard))
         for name in _COUNTS:
             check_count(name, getattr(self, name))
         core_options(self, ImageConfig())
@@ -97,7 +98,7 @@ class ImageConfig:
 
     def __post_init__(self) -> None:
         if self.candidate_resolutions is not None:
-            candidates = tuple((width, height) for width, height in self.candidate_resolutions)
+            candidates = _sizes(self.candidate_resolutions)
             object.__setattr__(self, "candidate_resolutions", candidates)
         for name in ("max_tiles", "max_pixels", "max_file_bytes"):
             check_count(name, getattr(self, name))
@@ -140,7 +141,11 @@ def resolve(options: Mapping[str, Any], **defaults: Any) -> tuple[GenerationConf
         raise TypeError(f"config is a {type(config).__name__}; it must be a GenerationConfig")
     if given:
         config = config.replace(**given)
-    return config, image_config or _DEFAULT_IMAGES
+    if image_config is None:
+        image_config = _DEFAULT_IMAGES
+    elif not isinstance(image_config, ImageConfig):
+        raise TypeError(f"image_config is a {type(image_config).__name__}; it must be an ImageConfig")
+    return config, image_config
 
 
 @functools.lru_cache(maxsize=64)
@@ -154,6 +159,25 @@ def core_options(config: GenerationConfig, images: ImageConfig) -> _core.Options
         max_tiles=images.max_tiles,
         candidate_resolutions=images.candidate_resolutions,
     )
+
+
+def _stop_strings(stop: object) -> tuple[str, ...]:
+    strings: object = (stop,) if isinstance(stop, str) else stop
+    if not isinstance(strings, Iterable):
+        raise TypeError(f"stop is {stop!r}; it must be text or a list of texts")
+    found = tuple(cast("Iterable[object]", strings))
+    for string in found:
+        if not isinstance(string, str):
+            raise TypeError(f"stop has {string!r}; it must be text")
+    return cast("tuple[str, ...]", found)
+
+
+def _sizes(candidates: Iterable[object]) -> tuple[tuple[int, int], ...]:
+    sizes = [tuple(cast("Iterable[object]", pair)) if isinstance(pair, Iterable) else pair for pair in candidates]
+    for size in sizes:
+        if not (isinstance(size, tuple) and len(size) == 2 and all(isinstance(side, int) for side in size)):
+            raise OptionError(f"candidate_resolutions has {size!r}; it must be pairs of width and height in pixels")
+    return cast("tuple[tuple[int, int], ...]", tuple(sizes))
 
 
 def check_count(name: str, value: object) -> None:

@@ -58,6 +58,9 @@ def as_images(images: Images, config: ImageConfig) -> list[Image]:
     if images is None:
         return []
     if isinstance(images, (list, tuple)):
+        # Numbers would each be told that they are no image.
+        if any(isinstance(image, (int, float)) for image in images):
+            raise TypeError("a list of numbers is no image; give pixels as a numpy array")
         return [as_image(image, config) for image in cast("Sequence[ImageLike]", images)]
     return [as_image(cast("ImageLike", images), config)]
 
@@ -82,7 +85,7 @@ def as_image(source: ImageLike, config: ImageConfig) -> Image:
     if hasattr(source, "read"):
         file: Any = source
         return _from_bytes(file.read(), config)
-    raise TypeError(f"a {type(source).__name__} is no image; give a path, bytes, a file, a PIL image or an array")
+    raise TypeError(f"{_a(source)} is no image; give a path, bytes, a file, a PIL image or an array")
 
 
 def _from_path(path: str, config: ImageConfig) -> Image:
@@ -129,11 +132,25 @@ def _data_uri(uri: str) -> bytes:
 
 def _from_pil(image: PIL.Image.Image) -> Image:
     channels = {"L": 1, "RGB": 3, "RGBA": 4}
+    if image.mode.startswith("I;16"):
+        return _from_bytes(_png(image), ImageConfig())
+    if image.mode in ("I", "F"):
+        hint = "scale it to 0 to 255 and convert it to 'L'"
+        raise ImageError(f"a PIL image of mode {image.mode!r} does not say which value is white; {hint}")
     if image.mode not in channels:
         has_alpha = image.mode in ("LA", "La", "PA", "RGBa") or "transparency" in image.info
         image = image.convert("RGBA" if has_alpha else "RGB")
     width, height = image.size
     return Image.from_pixels(image.tobytes(), width, height, channels[image.mode])
+
+
+def _png(image: PIL.Image.Image) -> bytes:
+    """A grey image of 16 bits as a file. PIL itself would cut its values off at 255 where it converts them."""
+    import io
+
+    content = io.BytesIO()
+    (image if image.mode == "I;16" else image.convert("I")).save(content, "PNG", compress_level=0)
+    return content.getvalue()
 
 
 def _from_array(source: object) -> Image:
@@ -163,6 +180,11 @@ def _host_array(source: object) -> npt.NDArray[Any]:
     if hasattr(source, "__array__"):
         return cast("npt.NDArray[Any]", numpy().asarray(source))
     return cast("npt.NDArray[Any]", numpy().from_dlpack(source))
+
+
+def _a(thing: object) -> str:
+    name = type(thing).__name__
+    return f"an {name}" if name[0].lower() in "aeiou" else f"a {name}"
 
 
 def restore(kind: str, content: str | bytes, how: tuple[Any, ...]) -> Image:

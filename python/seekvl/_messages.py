@@ -32,6 +32,7 @@ _ANSWERS = {
 
 def question(text: str, images: Images, system: str | None, config: ImageConfig) -> Dialogue:
     """A question about images, which stand before it, one a line, unless it has placeholders of its own."""
+    _check_text("question", text)
     opened = as_images(images, config)
     if IMAGE_PLACEHOLDER not in text:
         text = f"{IMAGE_PLACEHOLDER}\n" * len(opened) + text
@@ -40,6 +41,7 @@ def question(text: str, images: Images, system: str | None, config: ImageConfig)
 
 def written_out(prompt: str, images: Images, system: str | None, config: ImageConfig) -> Dialogue:
     """A user's message that has a placeholder for each image."""
+    _check_text("prompt", prompt)
     return system, [(False, prompt, as_images(images, config))]
 
 
@@ -58,6 +60,8 @@ def conversation(messages: Messages, config: ImageConfig) -> Dialogue:
     system: str | None = None
     turns: list[Turn] = []
     for index, message in enumerate(messages):
+        if not isinstance(message, Mapping):
+            raise TypeError(f"message {index} is a {type(message).__name__}; messages are dictionaries")
         role = message.get("role")
         text, images = _content(message, index, config)
         if role in _SYSTEM:
@@ -72,6 +76,11 @@ def conversation(messages: Messages, config: ImageConfig) -> Dialogue:
             known = "'user', 'assistant' and, for the first, 'system'"
             raise ConversationError(f"message {index} has the role {role!r}; roles are {known}")
     return system, turns
+
+
+def _check_text(name: str, text: object) -> None:
+    if not isinstance(text, str):
+        raise TypeError(f"the {name} is a {type(text).__name__}; it must be text")
 
 
 def _content(message: Message, index: int, config: ImageConfig) -> tuple[str, list[Image]]:

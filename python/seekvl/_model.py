@@ -3,41 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from seekvl import _core, _messages
 from seekvl._config import CallOptions, GenerationConfig, ImageConfig, check_count, core_options, resolve
-from seekvl._images import ImageLike, Images, as_image
+from seekvl._images import Images
 from seekvl._messages import Messages, Request
-from seekvl._numpy import from_core
+from seekvl._names import NANO, dtype_name, model_name
+from seekvl._parts import Parts
 from seekvl._progress import Progress, reporter
 from seekvl._results import Answer, Plan
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
     from typing_extensions import Unpack
 
     from seekvl._aio import AsyncModel
     from seekvl._raw import Dialogue
     from seekvl._stream import Pending, Stream
 
-#: The tiny model that is part of this package.
-NANO = "nano"
-
-_DTYPES = {
-    "f32": "float32",
-    "float": "float32",
-    "bf16": "bfloat16",
-    "f16": "float16",
-    "half": "float16",
-    "None": "auto",
-}
-
-
-class Model:
+class Model(Parts):
     """A model: DeepSeek-VL2, DeepSeek-VL, or a language model of their family, which reads text alone.
 
     Its weights never change, and any number of threads may share it. They are mapped from their files, not read into
@@ -55,7 +41,7 @@ class Model:
 
     def __init__(self, core: _core.Model, reference: dict[str, Any]) -> None:
         """Not to be called: use `Model.from_pretrained` or `seekvl.load`."""
-        self._core = core
+        super().__init__(core)
         self._reference = reference
 
     @classmethod
@@ -105,7 +91,7 @@ class Model:
             CheckpointError: Its files are not what they should be.
             OptionError: A value that is none of the above.
         """
-        name = os.fspath(model)
+        name = model_name(model)
         if name != NANO and Path(name).exists():
             # Stays the same in processes that run elsewhere.
             name = str(Path(name).absolute())
@@ -113,12 +99,12 @@ class Model:
         check_count("context_window", context_window)
         reference: dict[str, Any] = {
             "model": name,
-            "dtype": _dtype(dtype),
+            "dtype": dtype_name(dtype),
             "device": str(device),
             "quantization": quantization,
             "expert_budget": expert_budget,
             "context_window": context_window,
-            "cache_dtype": _dtype(cache_dtype),
+            "cache_dtype": dtype_name(cache_dtype),
             "revision": revision,
             "local_files_only": local_files_only,
             "recall": recall,
@@ -198,7 +184,11 @@ class Model:
     @overload
     def ocr(self, image: Images, *, stream: Literal[True], **options: Unpack[CallOptions]) -> Stream: ...
     def ocr(self, image: Images, *, stream: bool = False, **options: Unpack[CallOptions]) -> Answer | Stream:
-        """Reads the text in an image. As `ask`, with the question that the model was trained with."""
+        """Reads the text in an image. As `ask`, with the question that the model was trained with.
+
+        Of a list the model sees all images at once, which it was not trained for; `batch` reads them one by one:
+        `model.batch([(page, seekvl.OCR_PROMPT) for page in pages])`.
+        """
         config, images = resolve(options)
         return self._answer(_messages.question(_core.OCR_PROMPT, image, None, images), config, images, stream)
 
@@ -330,75 +320,9 @@ class Model:
         dialogue = _messages.question(question, image, None, images)
         return Plan._from_json(self._core.plan(dialogue, core_options(config, images)))
 
-    def info(self) -> dict[str, Any]:
-        """What the model is made of: its towers' shapes, its parameters, and what its files hold."""
-        import json
-
-        info: dict[str, Any] = json.loads(self._core.info())
-        return info
-
     def forget(self) -> None:
         """Lets go of what is kept for the next answer."""
         self._core.forget()
-
-    def encode(self, text: str) -> list[int]:
-        """The ids of a text; special tokens that are spelled out become theirs. None are added."""
-        return self._core.encode(text)
-
-    def decode(self, ids: Sequence[int], *, skip_special_tokens: bool = False) -> str:
-        """The text of ids. Those that are no token are left out."""
-        return self._core.decode(list(ids), skip_special_tokens)
-
-    def vision_features(self, image: ImageLike, *, image_config: ImageConfig | None = None) -> npt.NDArray[np.float32]:
-        """What the vision tower makes of an image.
-
-        Returns:
-            `[views, patches, width]`, float32: the global view first, then the tiles row by row.
-
-        Raises:
-            ImageError: The image cannot be read.
-            ImportError: There is no numpy.
-        """
-        config = image_config or ImageConfig()
-        options = core_options(GenerationConfig(), config)
-        return from_core(self._core.vision_features(as_image(image, config), options))
-
-    def visual_tokens(self, image: ImageLike, *, image_config: ImageConfig | None = None) -> npt.NDArray[np.float32]:
-        """The rows that stand for an image in the language model's sequence.
-
-        Returns:
-            `[image tokens, hidden]`, float32, with the rows that separate lines and views.
-
-        Raises:
-            ImageError: The image cannot be read.
-            ImportError: There is no numpy.
-        """
-        config = image_config or ImageConfig()
-        options = core_options(GenerationConfig(), config)
-        return from_core(self._core.visual_tokens(as_image(image, config), options))
-
-    def logits(
-        self, messages: Messages, *, every_position: bool = False, image_config: ImageConfig | None = None
-    ) -> npt.NDArray[np.float32]:
-        """The logits that follow a conversation's prompt.
-
-        Args:
-            messages: As `chat` takes them.
-            every_position: Of the token after each position of the prompt, and not only of the next token.
-            image_config: How images are read.
-
-        Returns:
-            `[vocabulary]`, or `[prompt tokens, vocabulary]`, float32.
-
-        Raises:
-            Error: As `chat`.
-            ImportError: There is no numpy.
-        """
-        config = image_config or ImageConfig()
-        dialogue = _messages.conversation(messages, config)
-        options = core_options(GenerationConfig(), config)
-        array = from_core(self._core.logits(dialogue, options, every_position))
-        return array if every_position else array[0]
 
     def _start(self, dialogue: Dialogue, config: GenerationConfig, images: ImageConfig, streamed: bool) -> Pending:
         from seekvl._stream import Pending
@@ -419,115 +343,12 @@ class Model:
         return _answered(self._start(dialogue, config, images, stream), stream)
 
 
-def load(
-    model: str | os.PathLike[str] = NANO,
-    *,
-    dtype: object = "auto",
-    device: str = "cpu",
-    quantization: str | None = None,
-    expert_budget: int | None = None,
-    context_window: int | None = None,
-    cache_dtype: object = "auto",
-    revision: str | None = None,
-    local_files_only: bool = False,
-    recall: bool = True,
-    progress: bool | Progress = True,
-) -> Model:
-    """Loads a model; without a name, nano, which is part of this package. See `Model.from_pretrained`."""
-    return Model.from_pretrained(
-        model,
-        dtype=dtype,
-        device=device,
-        quantization=quantization,
-        expert_budget=expert_budget,
-        context_window=context_window,
-        cache_dtype=cache_dtype,
-        revision=revision,
-        local_files_only=local_files_only,
-        recall=recall,
-        progress=progress,
-    )
-
-
-def plan(
-    model: str | os.PathLike[str],
-    image: Images,
-    question: str = "",
-    *,
-    dtype: object = "auto",
-    quantization: str | None = None,
-    expert_budget: int | None = None,
-    context_window: int | None = None,
-    cache_dtype: object = "auto",
-    revision: str | None = None,
-    local_files_only: bool = False,
-    **options: Unpack[CallOptions],
-) -> Plan:
-    """What an answer will take, before any weight is fetched. See `Model.plan` and `Model.from_pretrained`."""
-    config, images = resolve(options)
-    text = _core.plan(
-        os.fspath(model),
-        _messages.question(question, image, None, images),
-        core_options(config, images),
-        dtype=_dtype(dtype),
-        quantization=quantization,
-        expert_budget=expert_budget,
-        context_window=context_window,
-        cache_dtype=_dtype(cache_dtype),
-        revision=revision,
-        local_files_only=local_files_only,
-    )
-    return Plan._from_json(text)
-
-
-def quantize(
-    model: str | os.PathLike[str],
-    to: str,
-    out: str | os.PathLike[str],
-    *,
-    revision: str | None = None,
-    local_files_only: bool = False,
-    progress: bool | Progress = True,
-) -> int:
-    """Writes a model into one GGUF file, which `load` takes as it takes the model.
-
-    Args:
-        model: As `Model.from_pretrained` takes it.
-        to: `"q4_k_m"`, `"q4_0"`, `"q8_0"`, `"bf16"`, `"f16"` or `"f32"`.
-        out: The file. One that is there is replaced when the new one is complete.
-        revision: A branch, tag or commit on the hub.
-        local_files_only: Take only files that are on this machine.
-        progress: As `Model.from_pretrained` has it.
-
-    Returns:
-        The file's size in bytes.
-
-    Raises:
-        ModelError: The model cannot be had, has no form in GGUF, or the file cannot be written.
-        OptionError: There is no such type.
-    """
-    return _core.quantize(
-        os.fspath(model),
-        to,
-        out,
-        revision=revision,
-        local_files_only=local_files_only,
-        progress=reporter(progress),
-    )
-
-
 def _answered(pending: Pending, stream: bool) -> Answer | Stream:
     if not stream:
         return pending.result()
     from seekvl._stream import Stream
 
     return Stream(pending)
-
-
-def _dtype(dtype: object) -> str:
-    """The name of a type; torch's and numpy's types have theirs in their strings."""
-    name = dtype.__name__ if isinstance(dtype, type) else str(dtype).removeprefix("torch.")
-    return _DTYPES.get(name, name)
 
 
 def _last_image(dialogue: Dialogue) -> _core.Image | None:

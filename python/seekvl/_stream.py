@@ -63,6 +63,9 @@ class Stream(Iterator[str]):
     def __init__(self, pending: Pending) -> None:
         self._pending = pending
 
+    def __repr__(self) -> str:
+        return "<Stream: iterate over its text, or take its result()>"
+
     def __iter__(self) -> Self:
         return self
 
@@ -98,6 +101,9 @@ class AsyncStream(AsyncIterator[str]):
 
     def __init__(self, pending: Pending) -> None:
         self._pending = pending
+
+    def __repr__(self) -> str:
+        return "<AsyncStream: iterate over its text with async for, or await its result()>"
 
     def __aiter__(self) -> Self:
         return self

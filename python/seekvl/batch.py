@@ -20,7 +20,8 @@ from typing import Any, Protocol, TypeAlias, cast
 from seekvl._config import GenerationConfig, ImageConfig
 from seekvl._core import Image
 from seekvl._images import as_images
-from seekvl._model import NANO, Model
+from seekvl._model import Model
+from seekvl._names import NANO, model_name
 from seekvl._results import Answer
 from seekvl.errors import Error
 
@@ -38,6 +39,8 @@ class Column(Protocol):
 Columns: TypeAlias = Mapping[str, Column]
 
 _READ = 1 << 20
+# Of the arguments of `Model.from_pretrained` those that an answer depends on.
+_ANSWER = ("dtype", "quantization", "context_window", "cache_dtype", "revision")
 
 
 class Predictor:
@@ -59,7 +62,7 @@ class Predictor:
         config: How answers are made.
         image_config: How images are read.
         system: What the model is told first.
-        prompt: What is asked where there is no column of prompts.
+        prompt: What is asked where there is no column of prompts, and in rows that have none.
         image_column: The column of images: paths, bytes, arrays, or lists of these.
         prompt_column: The column of prompts.
         batch_size: The most rows that are answered together. More take more memory and, up to a point, less time.
@@ -82,7 +85,7 @@ class Predictor:
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; it must be 1 or more")
-        self.model_name: str = os.fspath(model)
+        self.model_name: str = model_name(model)
         self.load_options: dict[str, Any] = {"progress": False, **(load_options or {})}
         self.config: GenerationConfig = config or GenerationConfig()
         self.image_config: ImageConfig = image_config or ImageConfig()
@@ -114,7 +117,7 @@ class Predictor:
         """
         rows = [_Row(index, *row) for index, row in enumerate(self._inputs(columns))]
         for row in rows:
-            row.key = self._try(row, lambda row: self.key(row.image, row.prompt)) or ""
+            row.key = self._try(row, self._key) or ""
         rows = [row for row in rows if not row.key or row.key not in self.done]
         kept = {name: column for name, column in columns.items() if name != self.image_column}
         output: dict[str, list[Any]] = {name: [column[row.index] for row in rows] for name, column in kept.items()}
@@ -136,11 +139,11 @@ class Predictor:
         """
         how = {
             "model": self.model_name,
-            "load": {name: str(value) for name, value in self.load_options.items() if name in ("dtype", "revision")},
+            "load": {name: str(value) for name, value in self.load_options.items() if name in _ANSWER},
             "config": asdict(self.config),
             "image_config": asdict(self.image_config),
             "system": self.system,
-            "prompt": str(prompt),
+            "prompt": prompt,
         }
         digest = hashlib.sha256(json.dumps(how, sort_keys=True).encode())
         for picture in as_images(_images(image), self.image_config):
@@ -149,7 +152,12 @@ class Predictor:
                 digest.update(piece)
         return digest.hexdigest()
 
-    def _inputs(self, columns: Columns) -> Iterator[tuple[object, str]]:
+    def _key(self, row: _Row) -> str:
+        if not isinstance(row.prompt, str):
+            raise TypeError(f"the prompt is {row.prompt!r}, which is no text")
+        return self.key(row.image, row.prompt)
+
+    def _inputs(self, columns: Columns) -> Iterator[tuple[object, object]]:
         images = columns.get(self.image_column)
         prompts = columns.get(self.prompt_column)
         if prompts is None and self.prompt is None:
@@ -158,8 +166,10 @@ class Predictor:
         if len(set(lengths.values())) > 1:
             raise ValueError(f"columns are of different lengths: {lengths}")
         for index in range(next(iter(lengths.values()), 0)):
-            prompt = self.prompt if prompts is None else prompts[index]
-            yield (None if images is None else images[index]), str(prompt)
+            prompt: object = None if prompts is None else prompts[index]
+            if prompt is None or prompt != prompt:  # None and NaN are how tables leave a field empty
+                prompt = self.prompt
+            yield (None if images is None else images[index]), prompt
 
     def _answer(self, rows: list[_Row]) -> None:
         """Answers rows together; if that fails, one by one, so that the others get their answers."""
@@ -196,7 +206,7 @@ class Predictor:
 class _Row:
     """A row on its way."""
 
-    def __init__(self, index: int, image: object, prompt: str) -> None:
+    def __init__(self, index: int, image: object, prompt: object) -> None:
         self.index = index
         self.image = image
         self.prompt = prompt
@@ -207,7 +217,8 @@ class _Row:
     def message(self) -> dict[str, Any]:
         image = _images(self.image)
         images: list[Any] = [] if image is None else image if isinstance(image, list) else [image]
-        text = self.prompt if "<image>" in self.prompt else "<image>\n" * len(images) + self.prompt
+        prompt = str(self.prompt)
+        text = prompt if "<image>" in prompt else "<image>\n" * len(images) + prompt
         return {"role": "user", "content": text, "images": images}
 
     def output(self) -> dict[str, Any]:

@@ -83,6 +83,7 @@ def test_keys_are_of_the_content(predictor: Predictor, picture: Path, tmp_path: 
         Predictor(TINY, config=SHORT.replace(seed=1)).key(picture, "Why?"),
         Predictor(TINY, config=SHORT, system="Be brief.").key(picture, "Why?"),
         Predictor("nano", config=SHORT).key(picture, "Why?"),
+        Predictor(TINY, config=SHORT, load_options={"quantization": "q8_0"}).key(picture, "Why?"),
         Predictor(TINY, config=SHORT, image_config=seekvl.ImageConfig(crop=False)).key(picture, "Why?"),
     ]
     assert len({key, *others}) == 1 + len(others)
@@ -119,6 +120,19 @@ def test_one_prompt_serves_all_rows(picture: Path) -> None:
     predictor = Predictor(TINY, config=SHORT, prompt="Why?", image_column="path")
     assert predictor({"path": [str(picture)]})["tokens"] == [4]
     assert predictor({"path": []})["text"] == []
+
+
+def test_rows_without_a_prompt_are_told(predictor: Predictor) -> None:
+    prompts: list[Any] = ["Hello", None, float("nan"), 7]
+    out = predictor({"prompt": prompts})
+    assert [error.partition(";")[0] for error in out["error"]] == [
+        "",
+        *(f"TypeError: the prompt is {prompt}, which is no text" for prompt in (None, None, 7)),
+    ]
+    fallback = Predictor(TINY, config=SHORT, prompt="Hello")({"prompt": prompts})
+    assert fallback["error"][:3] == [""] * 3
+    assert len(set(fallback["text"][:3])) == 1
+    assert "is 7" in fallback["error"][3]
 
 
 def test_jobs_that_cannot_start_say_so() -> None:

@@ -44,12 +44,24 @@ def test_wrong_types_are_named() -> None:
         GenerationConfig(max_new_tokens="many")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="temperature"):
         GenerationConfig(temperature=None)  # type: ignore[arg-type]
+    for stop in (5, ["a", 5]):
+        with pytest.raises(TypeError, match=r"stop .*; it must be text"):
+            GenerationConfig(stop=stop)  # type: ignore[arg-type]
+    for candidates in ([384], [(1, 2, 3)], ["ab"]):
+        with pytest.raises(OptionError, match="pairs of width and height"):
+            ImageConfig(candidate_resolutions=candidates)  # type: ignore[arg-type]
+
+
+def test_configurations_are_told_from_others(tiny: seekvl.Model) -> None:
+    with pytest.raises(TypeError, match="image_config is a dict"):
+        tiny.ask(None, "Hello", image_config={"crop": False})  # type: ignore[call-overload]
 
 
 def test_configurations_are_values() -> None:
     config = GenerationConfig(stop="###", top_k=5)
     assert config == GenerationConfig(stop=["###"], top_k=5)
     assert hash(config) == hash(GenerationConfig(stop=("###",), top_k=5))
+    assert GenerationConfig(repetition_guard=[9, 2, 2]) == GenerationConfig(repetition_guard=(9, 2, 2))  # type: ignore[arg-type]
     assert config.replace(top_k=7) == GenerationConfig(stop=("###",), top_k=7)
     assert ImageConfig(candidate_resolutions=[(384, 384)]) == ImageConfig(candidate_resolutions=((384, 384),))
     with pytest.raises(AttributeError):

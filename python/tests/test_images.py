@@ -60,10 +60,25 @@ def test_transparency_is_over_white(array: npt.NDArray[np.uint8]) -> None:
     assert set(pixels(half).flatten().tolist()) == {127}
 
 
-@pytest.mark.parametrize("mode", ["1", "P", "CMYK", "HSV", "F", "I"])
+@pytest.mark.parametrize("mode", ["1", "P", "CMYK", "HSV"])
 def test_other_modes_of_pil_become_rgb(mode: str, array: npt.NDArray[np.uint8]) -> None:
-    image = PIL.Image.fromarray(array).convert("L" if mode in "FI1" else "RGB").convert(mode)
+    image = PIL.Image.fromarray(array).convert("L" if mode == "1" else "RGB").convert(mode)
     np.testing.assert_array_equal(pixels(image), np.asarray(image.convert("RGB")))
+
+
+@pytest.mark.parametrize("kind", ["<u2", ">u2"])
+def test_grey_of_16_bits_is_scaled(kind: str, tmp_path: Path) -> None:
+    values = np.linspace(0, 65535, 256).round().astype(np.uint16).reshape(16, 16)
+    image = PIL.Image.frombytes("I;16" if kind == "<u2" else "I;16B", (16, 16), values.astype(kind).tobytes())
+    np.testing.assert_array_equal(pixels(image), np.dstack([np.arange(256, dtype=np.uint8).reshape(16, 16)] * 3))
+    PIL.Image.frombytes("I;16", (16, 16), values.tobytes()).save(tmp_path / "grey.png")
+    np.testing.assert_array_equal(pixels(image), pixels(tmp_path / "grey.png"))
+
+
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_modes_without_a_white_are_refused(mode: str, array: npt.NDArray[np.uint8]) -> None:
+    with pytest.raises(ImageError, match=f"mode '{mode}' does not say which value is white"):
+        pixels(PIL.Image.fromarray(array).convert("L").convert(mode))
 
 
 class Tensor:
@@ -154,7 +169,7 @@ def test_what_is_no_image_is_an_error_that_says_why(source: Any, message: str) -
 def test_other_objects_are_type_errors() -> None:
     with pytest.raises(TypeError, match="a dict is no image"):
         seekvl.open_image({})  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="a int is no image"):
+    with pytest.raises(TypeError, match="an int is no image"):
         seekvl.open_image(3)  # type: ignore[arg-type]
 
 

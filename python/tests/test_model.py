@@ -199,6 +199,11 @@ def test_what_cannot_be_loaded_is_an_error_that_says_why(tmp_path: Path) -> None
         seekvl.load("someone/no-such-model", local_files_only=True)
     with pytest.raises(ModelNotFoundError, match="not a model"):
         seekvl.load("no such thing")
+    for nameless in (seekvl.load(), 7, None):
+        with pytest.raises(TypeError, match="names no model"):
+            seekvl.load(nameless)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="names no model"):
+            seekvl.quantize(nameless, "q8_0", tmp_path / "out.gguf")  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="int7"):
         seekvl.load(dtype="int7")
     with pytest.raises(OptionError, match="cpu"):
@@ -231,6 +236,10 @@ def test_what_cannot_be_answered_is_an_error_that_says_why(tiny: seekvl.Model, p
     assert isinstance(caught.value, seekvl.Error)
     with pytest.raises(ImageError, match="limit of 100 pixels"):
         tiny.ask(picture, "?", image_config=seekvl.ImageConfig(max_pixels=100))
+    with pytest.raises(TypeError, match="question is a NoneType"):
+        tiny.ask(picture, None)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="list of numbers"):
+        tiny.ask([1, 2, 3], "?")  # type: ignore[call-overload]
 
 
 def test_errors_can_be_pickled() -> None:

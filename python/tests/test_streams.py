@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import seekvl
@@ -115,6 +118,48 @@ def test_async_calls_answer_as_others(tiny: seekvl.Model, picture: Path) -> None
         tiny.chat([{"role": "user", "content": "Hello"}], max_new_tokens=8),
         tiny.ask(picture, "Why?", max_new_tokens=8),
     ]
+
+
+def test_every_method_that_works_has_an_async_twin() -> None:
+    # These take no time, and are reached through `AsyncModel.model`.
+    quick = {"aio", "decode", "encode", "forget", "info", "name"}
+    public = {name for name in dir(seekvl.Model) if not name.startswith("_")} - quick
+    assert public == {name for name in dir(seekvl.AsyncModel) if not name.startswith("_")} - {"model"}
+    for name in public:
+        twins = [inspect.signature(getattr(model, name)) for model in (seekvl.Model, seekvl.AsyncModel)]
+        assert len({tuple(twin.parameters) for twin in twins}) == 1, name
+        assert len({str(list(twin.parameters.values())) for twin in twins}) == 1, name
+
+
+def test_async_embeddings(tiny: seekvl.Model, picture: Path) -> None:
+    messages = [{"role": "user", "content": "Hello"}]
+
+    async def arrays() -> list[Any]:
+        aio = tiny.aio
+        return await asyncio.gather(
+            aio.vision_features(picture),
+            aio.visual_tokens(picture),
+            aio.logits(messages),
+            aio.logits(messages, every_position=True),
+        )
+
+    expected = [
+        tiny.vision_features(picture),
+        tiny.visual_tokens(picture),
+        tiny.logits(messages),
+        tiny.logits(messages, every_position=True),
+    ]
+    for found, array in zip(asyncio.run(arrays()), expected, strict=True):
+        np.testing.assert_array_equal(found, array)
+
+
+def test_streams_say_what_they_are_for(tiny: seekvl.Model) -> None:
+    assert "result()" in repr(tiny.ask(None, "Hello", max_new_tokens=1, stream=True))
+
+    async def stream() -> seekvl.AsyncStream:
+        return await tiny.aio.ask(None, "Hello", max_new_tokens=1, stream=True)
+
+    assert "async for" in repr(asyncio.run(stream()))
 
 
 def test_async_streams(tiny: seekvl.Model, picture: Path) -> None:
