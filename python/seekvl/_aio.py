@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 
 class AsyncModel:
-    """A model with the methods of `Model`, to be awaited. With `stream=True` they give an `AsyncStream`:
+    """A model with the methods of `Model`, to be awaited.
+
+    With `stream=True` they give an `AsyncStream`:
 
         async for piece in await model.aio.ask("sign.png", "What does it say?", stream=True):
             print(piece, end="")

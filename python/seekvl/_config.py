@@ -62,7 +62,7 @@ class GenerationConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stop", _stop_strings(self.stop))
-        if isinstance(self.repetition_guard, list):
+        if isinstance(self.repetition_guard, Sequence):
             object.__setattr__(self, "repetition_guard", tuple(self.repetition_guard))
         for name in _COUNTS:
             check_count(name, getattr(self, name))

@@ -148,8 +148,13 @@ def _png(image: PIL.Image.Image) -> bytes:
     """A grey image of 16 bits as a file. PIL itself would cut its values off at 255 where it converts them."""
     import io
 
+    import PIL.Image
+
+    pixels = bytearray(image.tobytes())
+    if image.mode == "I;16B":
+        pixels[::2], pixels[1::2] = pixels[1::2], pixels[::2]
     content = io.BytesIO()
-    (image if image.mode == "I;16" else image.convert("I")).save(content, "PNG", compress_level=0)
+    PIL.Image.frombytes("I;16", image.size, bytes(pixels)).save(content, "PNG", compress_level=0)
     return content.getvalue()
 
 

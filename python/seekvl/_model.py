@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from seekvl._raw import Dialogue
     from seekvl._stream import Pending, Stream
 
+
 class Model(Parts):
     """A model: DeepSeek-VL2, DeepSeek-VL, or a language model of their family, which reads text alone.
 

@@ -106,4 +106,4 @@ def test_messages_are_a_list(tiny: seekvl.Model) -> None:
         with pytest.raises(TypeError, match="a list of dictionaries"):
             tiny.chat(messages)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="message 0 is a str"):
-        tiny.chat(["Hello"])  # type: ignore[call-overload]
+        tiny.chat(["Hello"])  # type: ignore[list-item]

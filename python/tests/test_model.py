@@ -239,7 +239,7 @@ def test_what_cannot_be_answered_is_an_error_that_says_why(tiny: seekvl.Model, p
     with pytest.raises(TypeError, match="question is a NoneType"):
         tiny.ask(picture, None)  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="list of numbers"):
-        tiny.ask([1, 2, 3], "?")  # type: ignore[call-overload]
+        tiny.ask([1, 2, 3], "?")  # type: ignore[list-item]
 
 
 def test_errors_can_be_pickled() -> None:

@@ -134,7 +134,7 @@ def test_every_method_that_works_has_an_async_twin() -> None:
 def test_async_embeddings(tiny: seekvl.Model, picture: Path) -> None:
     messages = [{"role": "user", "content": "Hello"}]
 
-    async def arrays() -> list[Any]:
+    async def arrays() -> tuple[Any, ...]:
         aio = tiny.aio
         return await asyncio.gather(
             aio.vision_features(picture),
