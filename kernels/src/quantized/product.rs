@@ -229,7 +229,7 @@ impl<F: Form> Kernel for Many<'_, F> {
     #[inline(always)]
     fn run<L: Lanes>(self, l: L) {
         match L::PANELS {
-            4 => self.panels::<L, 4>(l),
+            2 => self.panels::<L, 2>(l),
             _ => self.panels::<L, 1>(l),
         }
     }
@@ -238,13 +238,14 @@ impl<F: Form> Kernel for Many<'_, F> {
 impl<F: Form> Many<'_, F> {
     #[inline(always)]
     fn panels<L: Lanes, const P: usize>(self, l: L) {
-        const { assert!(L::PANELS == 4 || L::PANELS == 1) };
+        const { assert!(L::PANELS == 2 || L::PANELS == 1) };
         let size = panel_bytes::<F>(self.x.chunks, 1);
         let panels = &self.product.panels[self.panels.start * size..self.panels.end * size];
         unpack::<L, F>(l, panels, self.x.chunks, self.scratch);
         let mut row = self.rows.start;
         while row < self.rows.end {
             row += match self.rows.end - row {
+                6.. if L::ROWS >= 6 => self.rows::<L, 6, P>(l, row),
                 4.. if L::ROWS >= 4 => self.rows::<L, 4, P>(l, row),
                 3.. if L::ROWS >= 3 => self.rows::<L, 3, P>(l, row),
                 2.. => self.rows::<L, 2, P>(l, row),

@@ -25,9 +25,9 @@ impl Lanes for Avx512Vnni {
     type Sums = __m512i;
     type Floats = __m512;
 
-    // 12 sums of integers and 12 of floats; a load of codes serves three rows, a quad of activations four panels.
-    const ROWS: usize = 3;
-    const PANELS: usize = 4;
+    // 12 sums of integers and 12 of floats; a load of codes, which come from the second cache, serves six rows.
+    const ROWS: usize = 6;
+    const PANELS: usize = 2;
     const WORDS: usize = 1;
     const OFFSET: i32 = 0;
 
