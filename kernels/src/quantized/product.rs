@@ -6,8 +6,9 @@ use super::lanes::{Kernel, Lanes, run};
 use super::tile::tile;
 use super::unpacked::{Unpacked, unpack};
 use crate::Cpu;
-use crate::linear::{Epilogue, Finish};
+use crate::linear::{Activation, Epilogue, Finish};
 use crate::parallel::{Shared, for_each, threads, with_scratch};
+use crate::simd;
 use std::marker::PhantomData;
 use std::ops::Range;
 
@@ -88,28 +89,26 @@ impl Product<'_> {
             let bytes = panel_bytes::<Unpacked<F>>(x.chunks, each);
             with_scratch(bytes / size_of::<f32>(), |scratch| {
                 let scratch = as_bytes(scratch);
-                let (panels, rows) = (panels.clone(), rows.clone());
-                run(cpu, Many::<F> { product: self, x, panels, rows, y, scratch, form: PhantomData });
+                run(cpu, Many::<F> { cpu, product: self, x, panels, rows, y, scratch, form: PhantomData });
             });
-            self.finish(cpu, rows, panels, y);
         });
+    }
+
+    /// Whether anything comes after the bias.
+    fn has_more(&self) -> bool {
+        self.then.activation.is_some() || self.then.residual.is_some()
     }
 
     /// What comes after the bias, for some rows of some panels, which the caches still have.
     fn finish(&self, cpu: Cpu, rows: Range<usize>, panels: Range<usize>, y: &Shared<'_>) {
         let Epilogue { activation, residual, .. } = self.then;
-        if activation.is_none() && residual.is_none() {
+        if !self.has_more() {
             return;
         }
         let (outputs, n) = (self.outputs, self.outputs.len());
         let wanted = outputs.start.max(panels.start * PANEL)..outputs.end.min(panels.end * PANEL);
         let columns = wanted.start - outputs.start..wanted.end - outputs.start;
-        for row in rows {
-            let at = row * n + columns.start..row * n + columns.end;
-            let residual = residual.map(|residual| &residual[at.clone()]);
-            // SAFETY: this task alone writes these outputs of this row.
-            cpu.run(Finish { y: unsafe { y.part(at) }, activation, residual });
-        }
+        cpu.run(FinishRows { rows, columns, n, activation, residual, y });
     }
 
     /// Adds the bias to one panel's sums for a row, and writes those that are wanted.
@@ -130,6 +129,31 @@ impl Product<'_> {
         y.copy_from_slice(&lanes[range.start - first..range.end - first]);
         if let Some(bias) = bias {
             y.iter_mut().zip(bias).for_each(|(y, b)| *y += b);
+        }
+    }
+}
+
+/// [`Finish`] for some columns of some rows of `y` and `residual`, `[m, n]`.
+struct FinishRows<'a> {
+    rows: Range<usize>,
+    columns: Range<usize>,
+    n: usize,
+    activation: Option<Activation>,
+    residual: Option<&'a [f32]>,
+    y: &'a Shared<'a>,
+}
+
+impl simd::Kernel for FinishRows<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: simd::Simd>(self, s: S) {
+        for row in self.rows {
+            let at = row * self.n + self.columns.start..row * self.n + self.columns.end;
+            let residual = self.residual.map(|residual| &residual[at.clone()]);
+            // SAFETY: the task that has these outputs of this row is the one that finishes them.
+            let y = unsafe { self.y.part(at) };
+            Finish { y, activation: self.activation, residual }.run(s);
         }
     }
 }
@@ -213,6 +237,7 @@ impl<F: Form> Few<'_, F> {
 }
 
 struct Many<'a, F> {
+    cpu: Cpu,
     product: Product<'a>,
     x: Rounded<'a>,
     /// At most a tile's.
@@ -254,9 +279,10 @@ impl<F: Form> Many<'_, F> {
         }
     }
 
-    /// Multiplies `R` rows; returns `R`.
+    /// Multiplies `R` rows, and finishes them while they are in the first cache; returns `R`.
     #[inline(always)]
     fn rows<L: Lanes, const R: usize, const P: usize>(&self, l: L, row: usize) -> usize {
+        self.fetch(l, row..row + R);
         let layout = Layout::<L, Unpacked<F>>::new(self.x.chunks);
         let x: [&[u32]; R] = std::array::from_fn(|r| self.x.row(row + r));
         let sums = tile::<L, Unpacked<F>, R, P>(l, layout, x, self.scratch);
@@ -273,7 +299,24 @@ impl<F: Form> Many<'_, F> {
                 self.product.store(l, sums, row + r, panel, self.y);
             }
         }
+        self.product.finish(self.cpu, row..row + R, self.panels.clone(), self.y);
         R
+    }
+
+    /// Asks for what the results are added to, which the product leaves time for: the processor does not foresee steps of
+    /// a whole row.
+    #[inline(always)]
+    fn fetch<L: Lanes>(&self, l: L, rows: Range<usize>) {
+        let Product { outputs, then, .. } = self.product;
+        let Some(residual) = then.residual else { return };
+        for row in rows {
+            for panel in self.panels.clone() {
+                let at = row * outputs.len() + (panel * PANEL).saturating_sub(outputs.start);
+                if let Some(x) = residual.get(at) {
+                    l.prefetch(x);
+                }
+            }
+        }
     }
 
     /// [`Product::store`] of all panels, all of whose outputs are wanted.

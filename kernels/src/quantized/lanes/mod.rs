@@ -37,7 +37,7 @@ pub(crate) trait Lanes: Copy + Send + Sync {
     /// 32-bit floats.
     type Floats: Copy;
 
-    /// Rows, at most 4, and panels of the tile that the registers hold.
+    /// Rows, at most 6, and panels of the tile that the registers hold.
     const ROWS: usize;
     const PANELS: usize;
     /// 32-bit words that a quad takes in memory.
@@ -61,6 +61,10 @@ pub(crate) trait Lanes: Copy + Send + Sync {
     fn quad(self, src: &[u32]) -> Self::Quad;
     /// `sums` plus the four products of each lane.
     fn dot(self, sums: Self::Sums, codes: Self::Codes, quad: Self::Quad) -> Self::Sums;
+
+    /// Asks for the cache line that `x` is in; a hint.
+    #[inline(always)]
+    fn prefetch(self, _x: &f32) {}
 
     fn splat_sums(self, x: i32) -> Self::Sums;
     /// Exact for magnitudes up to 2^24.
