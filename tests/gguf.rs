@@ -43,8 +43,16 @@ fn converted(name: &str, to: FileType) -> tempfile::TempDir {
 /// Every stage of every checkpoint, within the bounds that the safetensors keep.
 #[test]
 fn references_pass_from_gguf() {
-    let all =
-        ["llm-like", "r1-distill-qwen-like", "v2-like", "v3-like", "vl2-tiny-like", "vl2-small-like", "vl2-base-like"];
+    let all = [
+        "llm-like",
+        "r1-distill-llama-like",
+        "r1-distill-qwen-like",
+        "v2-like",
+        "v3-like",
+        "vl2-tiny-like",
+        "vl2-small-like",
+        "vl2-base-like",
+    ];
     for name in all {
         let dir = converted(name, FileType::F32);
         let report = doctor::run(&dir.path().join(name), &DoctorOptions::default()).unwrap();

@@ -5,12 +5,18 @@
 #[path = "../fuzz/targets.rs"]
 mod targets;
 
+use cap::Cap;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use seekvl::ModelFiles;
 use seekvl::gguf::{FileType, quantize};
+use std::alloc::System;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+/// A count or a length that is believed would ask for more than this, and end the test.
+#[global_allocator]
+static MEMORY: Cap<System> = Cap::new(System, 512 << 20);
 
 fn reference(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference").join(name)

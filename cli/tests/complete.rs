@@ -12,7 +12,7 @@ fn golden(name: &str) -> Value {
 
 #[test]
 fn a_text_goes_on_as_the_original_lets_it() {
-    for name in ["llm-like", "r1-distill-qwen-like", "v2-like", "v3-like"] {
+    for name in ["llm-like", "r1-distill-llama-like", "r1-distill-qwen-like", "v2-like", "v3-like"] {
         let model = reference().join(name);
         let model = model.to_str().unwrap();
         for (request, expected) in golden(name)["requests"].as_object().unwrap() {

@@ -35,7 +35,7 @@ def test_nano_gives_the_tokens_that_rust_is_held_to() -> None:
         assert [list(answer.tokens)] == request["greedy_ids"], name
 
 
-@pytest.mark.parametrize("name", ["llm-like", "v2-like", "v3-like", "r1-distill-qwen-like"])
+@pytest.mark.parametrize("name", ["llm-like", "v2-like", "v3-like", "r1-distill-llama-like", "r1-distill-qwen-like"])
 def test_text_is_gone_on_with(name: str) -> None:
     model, reference = seekvl.load(REFERENCE / name), golden(name)
     for request in reference["requests"].values():
