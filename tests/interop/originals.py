@@ -3,7 +3,8 @@
     pip install torch==2.15.0 transformers==5.24.0 safetensors==0.8.0
     python tests/interop/originals.py
 
-Weights are random. The tokenizer and the template are those of `r1-distill-qwen-like`, as R1's distilled models share theirs.
+Weights are random. The tokenizer and the template are those of `r1-distill-qwen-like`, as R1's distilled models share
+theirs.
 """
 
 from __future__ import annotations
