@@ -42,8 +42,8 @@ pub fn last_layers(config: &Value, layers: usize) -> Value {
 /// `config`. The tokenizer is copied from the folder `tokenizer`.
 ///
 /// # Errors
-/// A configuration that cannot be read or is none of DeepSeek-VL2's, -V2's and -V3's, a folder that is not empty, more shards than tensors, a
-/// file that cannot be read or written.
+/// A configuration that cannot be read or is of another model, a folder that is not empty, more shards than tensors, a file that
+/// cannot be read or written.
 pub fn write(
     config: &Value,
     processor: &Value,

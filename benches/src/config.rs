@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::Error as _;
 use serde_json::Value;
 
-/// A `config.json` of DeepSeek-VL2 or, without eyes, of DeepSeek-V2 or -V3.
+/// A `config.json` of DeepSeek-VL2 or, without eyes, of DeepSeek-V2 or -V3, DeepSeek LLM or R1's distilled models.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The vision tower and the projector, if there are any.
@@ -28,6 +28,12 @@ impl Config {
             Some("deepseek_v2" | "deepseek_v3") => {
                 Ok(Self { eyes: None, language: serde_json::from_value(config.clone())? })
             }
+            Some(class @ ("llama" | "qwen2")) => {
+                let language: LanguageConfig = serde_json::from_value(config.clone())?;
+                let is_tied = config["tie_word_embeddings"] == true;
+                let language = LanguageConfig { use_mla: false, has_bias: class == "qwen2", is_tied, ..language };
+                Ok(Self { eyes: None, language })
+            }
             Some("deepseek_vl_v2") => Ok(Self {
                 eyes: Some((
                     serde_json::from_value(part("vision_config"))?,
@@ -35,7 +41,9 @@ impl Config {
                 )),
                 language: serde_json::from_value(part("language_config"))?,
             }),
-            _ => Err(serde_json::Error::custom("model_type is none of deepseek_vl_v2, deepseek_v2 and deepseek_v3")),
+            _ => Err(serde_json::Error::custom(
+                "model_type is none of deepseek_vl_v2, deepseek_v2, deepseek_v3, llama and qwen2",
+            )),
         }
     }
 }
@@ -79,6 +87,12 @@ pub struct LanguageConfig {
     pub first_k_dense_replace: usize,
     pub topk_method: String,
     pub use_mla: bool,
+    /// Whether queries, keys and values have biases, as Qwen2's do.
+    #[serde(skip)]
+    pub has_bias: bool,
+    /// Whether the output layer is the embedding. DeepSeek's own classes always have one, whatever the file says.
+    #[serde(skip)]
+    pub is_tied: bool,
     pub kv_lora_rank: Option<usize>,
     pub q_lora_rank: Option<usize>,
     pub qk_nope_head_dim: usize,
@@ -113,6 +127,8 @@ impl Default for LanguageConfig {
             first_k_dense_replace: 0,
             topk_method: "gready".into(),
             use_mla: true,
+            has_bias: false,
+            is_tied: false,
             kv_lora_rank: Some(512),
             q_lora_rank: Some(1536),
             qk_nope_head_dim: 128,

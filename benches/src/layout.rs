@@ -1,4 +1,4 @@
-//! The tensors of a DeepSeek-VL2, -V2 or -V3 checkpoint: names as published, shapes as its configuration gives them.
+//! The tensors of a checkpoint: names as published, shapes as its configuration gives them.
 
 use crate::config::{Config, LanguageConfig, ProjectorConfig, VisionConfig};
 
@@ -114,7 +114,7 @@ fn projector(list: &mut List, config: &ProjectorConfig) {
     }
 }
 
-/// The decoder of DeepSeek-V2 and -V3, without layers for multi-token prediction. The output layer is there whatever `lm_head` says: the original always has one.
+/// The decoder, without layers for multi-token prediction.
 fn language(list: &mut List, at: &str, config: &LanguageConfig) {
     let width = config.hidden_size;
     list.matrix(&format!("{at}model.embed_tokens"), config.vocab_size, width);
@@ -134,16 +134,23 @@ fn language(list: &mut List, at: &str, config: &LanguageConfig) {
         }
     }
     list.rms_norm(&format!("{at}model.norm"), width);
-    list.matrix(&format!("{at}lm_head"), config.vocab_size, width);
+    if !config.is_tied {
+        list.matrix(&format!("{at}lm_head"), config.vocab_size, width);
+    }
 }
 
 fn grouped_attention(list: &mut List, name: &str, config: &LanguageConfig) {
     let width = config.hidden_size;
     let head = width / config.num_attention_heads;
     let (queries, keys) = (config.num_attention_heads * head, config.num_key_value_heads * head);
-    list.matrix(&format!("{name}.q_proj"), queries, width);
-    list.matrix(&format!("{name}.k_proj"), keys, width);
-    list.matrix(&format!("{name}.v_proj"), keys, width);
+    for (part, outputs) in [("q_proj", queries), ("k_proj", keys), ("v_proj", keys)] {
+        let name = format!("{name}.{part}");
+        if config.has_bias {
+            list.linear(&name, outputs, width);
+        } else {
+            list.matrix(&name, outputs, width);
+        }
+    }
     list.matrix(&format!("{name}.o_proj"), width, queries);
 }
 

@@ -1,4 +1,4 @@
-//! Checkpoints of random weights in the real shape of a DeepSeek-VL2, -V2 or -V3 model, to load, run and measure without the published
+//! Checkpoints of random weights in the real shapes of this family, to load, run and measure without the published
 //! weights.
 #![forbid(unsafe_code)]
 

@@ -43,7 +43,15 @@ fn stored(folder: &Path) -> Shapes {
 
 #[test]
 fn names_and_shapes_are_those_of_the_reference_checkpoints() {
-    for name in ["v2-like", "vl2-tiny-like", "vl2-small-like", "vl2-base-like"] {
+    for name in [
+        "llm-like",
+        "r1-distill-llama-like",
+        "r1-distill-qwen-like",
+        "v2-like",
+        "vl2-tiny-like",
+        "vl2-small-like",
+        "vl2-base-like",
+    ] {
         let folder = reference(name);
         assert_eq!(enumerated(&read_json(folder.join("config.json"))), stored(&folder), "{name}");
     }
@@ -59,6 +67,9 @@ fn the_published_configurations_have_the_published_sizes() {
         ("deepseek-v2-lite", 15.7),
         ("deepseek-v2", 235.7),
         ("deepseek-v3", 671.0),
+        ("deepseek-llm-7b", 6.9),
+        ("deepseek-llm-67b", 67.4),
+        ("deepseek-r1-distill-qwen-1.5b", 1.8),
     ] {
         let shapes = enumerated(&read_json(format!("{CONFIGS}/{name}.json")));
         let parameters: usize = shapes.values().map(|shape| shape.iter().product::<usize>()).sum();

@@ -1,4 +1,4 @@
-//! Writes a checkpoint of random weights in the real shape of a DeepSeek-VL2, -V2 or -V3 model.
+//! Writes a checkpoint of random weights in the real shape of a DeepSeek model, or of one that R1 was distilled into.
 #![forbid(unsafe_code)]
 
 use anyhow::{Context, Result};
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const PROCESSOR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/processor_config.json");
 const TOKENIZER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/reference/vl2-tiny-like");
 
-/// Writes a checkpoint of random weights in the real shape of a DeepSeek-VL2, -V2 or -V3 model.
+/// Writes a checkpoint of random weights in the real shape of DeepSeek-VL2, -V2, -V3, -LLM or a model that R1 was distilled into.
 ///
 /// It loads and runs like the published checkpoint and takes the same time and memory; what it answers is noise. The
 /// published vocabulary is not in this repository, so the tokenizer is the small one of a test checkpoint: most of the
