@@ -2,11 +2,12 @@
 #![cfg(feature = "nano")]
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
-use seekvl::{Answer, GenerationOptions, Message, Model, NANO, Options, Quantization, set_threads};
+use seekvl::{Answer, GenerationOptions, Message, Model, NANO, Options, Quantization, WeightType, set_threads};
 
 fn models() -> impl Iterator<Item = Model> {
-    let quantizations = std::iter::once(None).chain(Quantization::ALL.map(Some));
-    quantizations.map(|quantization| Model::builder().quantization(quantization).load(NANO).unwrap())
+    let rounded = Quantization::ALL.map(|quantization| Model::builder().quantization(Some(quantization)));
+    let kept = [WeightType::Bf16, WeightType::F32].map(|weights| Model::builder().weights(weights));
+    kept.into_iter().chain(rounded).map(|builder| builder.load(NANO).unwrap())
 }
 
 fn picture(name: &str) -> String {
