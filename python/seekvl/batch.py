@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict
@@ -167,7 +168,8 @@ class Predictor:
             raise ValueError(f"columns are of different lengths: {lengths}")
         for index in range(next(iter(lengths.values()), 0)):
             prompt: object = None if prompts is None else prompts[index]
-            if prompt is None or prompt != prompt:  # None and NaN are how tables leave a field empty
+            # None and NaN are how tables leave a field empty.
+            if prompt is None or (isinstance(prompt, float) and math.isnan(prompt)):
                 prompt = self.prompt
             yield (None if images is None else images[index]), prompt
 

@@ -135,6 +135,25 @@ def test_rows_without_a_prompt_are_told(predictor: Predictor) -> None:
     assert "is 7" in fallback["error"][3]
 
 
+def test_a_missing_value_that_compares_with_nothing_is_an_error_of_its_row(predictor: Predictor) -> None:
+    class Missing:
+        """As pandas' NA, whose comparisons have no truth."""
+
+        def __eq__(self, other: object) -> bool:
+            raise TypeError("ambiguous")
+
+        __hash__ = None  # type: ignore[assignment]
+
+        def __repr__(self) -> str:
+            return "<NA>"
+
+    out = predictor({"prompt": ["Hello", Missing()]})
+    assert [error.partition(";")[0] for error in out["error"]] == [
+        "",
+        "TypeError: the prompt is <NA>, which is no text",
+    ]
+
+
 def test_jobs_that_cannot_start_say_so() -> None:
     with pytest.raises(KeyError, match="prompt"):
         Predictor(TINY)({"image": [None]})
