@@ -10,17 +10,14 @@ use std::path::Path;
 pub fn check(path: &Path) -> Result<()> {
     draw::check_format(path).map_err(|error| Failure::new(Exit::Usage, error))?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    match folder.is_dir() && !path.is_dir() {
-        true => Ok(()),
-        false => Err(Failure::usage(format_args!(
-            "{} cannot be written: {}",
-            path.display(),
-            match path.is_dir() {
-                true => "it is a directory".into(),
-                false => format!("there is no directory {}", folder.display()),
-            }
-        ))),
-    }
+    let reason = if path.is_dir() {
+        "it is a directory".into()
+    } else if !folder.is_dir() {
+        format!("there is no directory {}", folder.display())
+    } else {
+        return Ok(());
+    };
+    Err(Failure::usage(format_args!("{} cannot be written: {reason}", path.display())))
 }
 
 /// Draws the boxes of an answer on a picture and writes that to `path`.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from seekvl import _core, _messages
-from seekvl._config import GenerationConfig, ImageConfig, core_options
+from seekvl._config import ImageConfig, core_options, resolve
 from seekvl._images import ImageLike, as_image
 from seekvl._messages import Messages
 from seekvl._numpy import from_core
@@ -47,8 +47,7 @@ class Parts:
             ImageError: The image cannot be read.
             ImportError: There is no numpy.
         """
-        config = image_config or ImageConfig()
-        options = core_options(GenerationConfig(), config)
+        config, options = _reading(image_config)
         return from_core(self._core.vision_features(as_image(image, config), options))
 
     def visual_tokens(self, image: ImageLike, *, image_config: ImageConfig | None = None) -> npt.NDArray[np.float32]:
@@ -61,8 +60,7 @@ class Parts:
             ImageError: The image cannot be read.
             ImportError: There is no numpy.
         """
-        config = image_config or ImageConfig()
-        options = core_options(GenerationConfig(), config)
+        config, options = _reading(image_config)
         return from_core(self._core.visual_tokens(as_image(image, config), options))
 
     def logits(
@@ -82,8 +80,13 @@ class Parts:
             Error: As `chat`.
             ImportError: There is no numpy.
         """
-        config = image_config or ImageConfig()
+        config, options = _reading(image_config)
         dialogue = _messages.conversation(messages, config)
-        options = core_options(GenerationConfig(), config)
         array = from_core(self._core.logits(dialogue, options, every_position))
         return array if every_position else array[0]
+
+
+def _reading(image_config: ImageConfig | None) -> tuple[ImageConfig, _core.Options]:
+    """How images are read, also in the form that the Rust side takes."""
+    config, images = resolve({"image_config": image_config})
+    return images, core_options(config, images)

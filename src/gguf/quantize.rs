@@ -30,8 +30,7 @@ const AT_ONCE: usize = 1 << 20;
 /// [`Error::NoGguf`] for a model that has no form there; a checkpoint with tensors that are missing, misshapen or unknown; a file
 /// that cannot be written.
 pub fn quantize(files: &ModelFiles, to: FileType, out: &Path, progress: &mut dyn Progress) -> Result<u64> {
-    let (out, part) = destination(out)?;
-    let out = out.as_path();
+    let out = &destination(out)?;
     let processor = Processor::read(files)?;
     if processor.spec().eyes.as_ref().is_some_and(|eyes| eyes.family == Family::Vl) {
         return Err(Error::NoGguf { reason: "there are no keys for DeepSeek-VL's vision towers".into() });
@@ -48,7 +47,10 @@ pub fn quantize(files: &ModelFiles, to: FileType, out: &Path, progress: &mut dyn
         let path = path.to_owned();
         move |source| Error::Read { path, source }
     };
-    let file = File::create_new(&part).map_err(failed(&part))?;
+    let mut part = out.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    let file = File::create_new(&part).map_err(taken).map_err(failed(&part))?;
     let written = write(file, out, &keys, &pieces, &processor, to, progress);
     let moved = written.map_err(failed(&part)).and_then(|()| fs::rename(&part, out).map_err(failed(out)));
     if moved.is_err() {
@@ -59,23 +61,22 @@ pub fn quantize(files: &ModelFiles, to: FileType, out: &Path, progress: &mut dyn
     fs::metadata(out).map(|data| data.len()).map_err(failed(out))
 }
 
-/// The file that `out` names or leads to, and the name that it has while it is written.
-fn destination(out: &Path) -> Result<(PathBuf, PathBuf)> {
+/// The file that `out` names or leads to.
+fn destination(out: &Path) -> Result<PathBuf> {
     let failed = |source| Error::Read { path: out.into(), source };
-    let out = match fs::metadata(out) {
-        Ok(data) if !data.is_file() => return Err(failed(io::Error::other("it is there, and no file"))),
-        Ok(_) => out.canonicalize().map_err(failed)?,
-        Err(_) => out.into(),
-    };
-    let mut part = out.as_os_str().to_owned();
-    part.push(".part");
-    let part = PathBuf::from(part);
-    match part.symlink_metadata() {
-        Ok(_) => {
-            let reason = "it is there already, of an earlier run that was interrupted, or another's; remove it first";
-            Err(Error::Read { path: part, source: io::Error::new(io::ErrorKind::AlreadyExists, reason) })
-        }
-        Err(_) => Ok((out, part)),
+    match fs::metadata(out) {
+        Ok(data) if !data.is_file() => Err(failed(io::Error::other("it is there, and no file"))),
+        Ok(_) => out.canonicalize().map_err(failed),
+        Err(_) => Ok(out.into()),
+    }
+}
+
+/// What to do about a `.part` that is there.
+fn taken(error: io::Error) -> io::Error {
+    let reason = "it is there already, of an earlier run that was interrupted, or another's; remove it first";
+    match error.kind() {
+        io::ErrorKind::AlreadyExists => io::Error::new(error.kind(), reason),
+        _ => error,
     }
 }
 

@@ -6,7 +6,7 @@
 
 use super::block::{Block, Buffers};
 use super::{KEYS, Rows, Stored};
-use crate::simd::{Element, MAX_LANES, Simd};
+use crate::simd::{Element, MAX_LANES, Simd, prefetch};
 use crate::tile::{pack, panel, units};
 use std::ops::Range;
 
@@ -74,8 +74,8 @@ impl<T: Stored> Block<'_, T> {
                 pack(s, &rows[from..], k.stride, count, len, &mut laid, panel::<S>());
                 for (w, x) in laid.chunks_exact(panel::<S>()).take(units::<T::Element>(len)).zip(&mut queries) {
                     // Each step takes two lines for each unit.
-                    soon.ask(s);
-                    soon.ask(s);
+                    soon.ask();
+                    soon.ask();
                     add::<S, T::Element, R, 2>(s, &mut sums, x, [s.load(w), s.load(&w[S::LANES..])]);
                 }
             }
@@ -107,7 +107,7 @@ impl<T: Stored> Block<'_, T> {
         }
         let mut line = [0.0; 8 * MAX_LANES];
         for (key, x) in (0..keys).step_by(T::Element::PER_UNIT).zip(buffers.weights.chunks_exact(R)) {
-            (0..V).for_each(|_| soon.ask(s));
+            (0..V).for_each(|_| soon.ask());
             let low = v.part(key, 0, columns.clone());
             let high =
                 if T::Element::PER_UNIT == 2 && key + 1 < keys { v.part(key + 1, 0, columns.clone()) } else { &[] };
@@ -155,8 +155,8 @@ impl<'a, T> Soon<'a, T> {
 
     /// Begins to load the next line, if there is one.
     #[inline(always)]
-    fn ask<S: Simd>(&mut self, s: S) {
-        s.prefetch(self.data, self.row + self.column);
+    fn ask(&mut self) {
+        prefetch(self.data, self.row + self.column);
         self.column += LINE / size_of::<T>();
         if self.column >= self.width {
             (self.row, self.column) = (self.row + self.stride, 0);

@@ -4,7 +4,7 @@
 use super::operands::{Output, Typed};
 use crate::math::silu;
 use crate::round::to_units;
-use crate::simd::{Element, Kernel, MAX_LANES, STRANDS, Simd};
+use crate::simd::{Element, Kernel, MAX_LANES, STRANDS, Simd, prefetch};
 use std::marker::PhantomData;
 use std::ops::Range;
 
@@ -110,7 +110,7 @@ impl<E: Element> Few<'_, E> {
                 let fours = self.fours(s, w, step * S::LANES * E::PER_UNIT);
                 if is_short {
                     let next = (group + 1) * together * self.k + step * together * S::LANES * E::PER_UNIT;
-                    (0..together).for_each(|line| s.prefetch(all, next + line * S::LANES * E::PER_UNIT));
+                    (0..together).for_each(|line| prefetch(all, next + line * S::LANES * E::PER_UNIT));
                 }
                 for (i, four) in fours.into_iter().take(together).enumerate() {
                     for (sum, x) in sums.iter_mut().zip(x.chunks_exact(S::LANES)) {

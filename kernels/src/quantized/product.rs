@@ -94,15 +94,10 @@ impl Product<'_> {
         });
     }
 
-    /// Whether anything comes after the bias.
-    fn has_more(&self) -> bool {
-        self.then.activation.is_some() || self.then.residual.is_some()
-    }
-
     /// What comes after the bias, for some rows of some panels, which the caches still have.
     fn finish(&self, cpu: Cpu, rows: Range<usize>, panels: Range<usize>, y: &Shared<'_>) {
         let Epilogue { activation, residual, .. } = self.then;
-        if !self.has_more() {
+        if activation.is_none() && residual.is_none() {
             return;
         }
         let (outputs, n) = (self.outputs, self.outputs.len());
@@ -282,7 +277,7 @@ impl<F: Form> Many<'_, F> {
     /// Multiplies `R` rows, and finishes them while they are in the first cache; returns `R`.
     #[inline(always)]
     fn rows<L: Lanes, const R: usize, const P: usize>(&self, l: L, row: usize) -> usize {
-        self.fetch(l, row..row + R);
+        self.fetch(row..row + R);
         let layout = Layout::<L, Unpacked<F>>::new(self.x.chunks);
         let x: [&[u32]; R] = std::array::from_fn(|r| self.x.row(row + r));
         let sums = tile::<L, Unpacked<F>, R, P>(l, layout, x, self.scratch);
@@ -306,15 +301,12 @@ impl<F: Form> Many<'_, F> {
     /// Asks for what the results are added to, which the product leaves time for: the processor does not foresee steps of
     /// a whole row.
     #[inline(always)]
-    fn fetch<L: Lanes>(&self, l: L, rows: Range<usize>) {
+    fn fetch(&self, rows: Range<usize>) {
         let Product { outputs, then, .. } = self.product;
         let Some(residual) = then.residual else { return };
         for row in rows {
             for panel in self.panels.clone() {
-                let at = row * outputs.len() + (panel * PANEL).saturating_sub(outputs.start);
-                if let Some(x) = residual.get(at) {
-                    l.prefetch(x);
-                }
+                simd::prefetch(residual, row * outputs.len() + (panel * PANEL).saturating_sub(outputs.start));
             }
         }
     }

@@ -117,12 +117,6 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn prefetch<T>(self, data: &[T], at: usize) {
-        // SAFETY: prefetching faults nowhere.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(data.as_ptr().wrapping_add(at).cast()) }
-    }
-
-    #[inline(always)]
     fn load_fours<E: Element>(self, src: &[E], stride: usize) -> [Self::V; 4] {
         check_fours(LANES, src, stride);
         // SAFETY: the two rows of 8 units are inside of the slice, as just checked.

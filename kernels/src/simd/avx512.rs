@@ -142,12 +142,6 @@ impl<const BF16: bool> Simd for Avx512<BF16> {
     }
 
     #[inline(always)]
-    fn prefetch<T>(self, data: &[T], at: usize) {
-        // SAFETY: prefetching faults nowhere.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(data.as_ptr().wrapping_add(at).cast()) }
-    }
-
-    #[inline(always)]
     fn load_fours<E: Element>(self, src: &[E], stride: usize) -> [Self::V; 4] {
         check_fours(LANES, src, stride);
         // SAFETY: the four rows of 16 units are inside of the slice, as just checked.

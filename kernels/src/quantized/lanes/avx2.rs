@@ -95,11 +95,6 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    fn prefetch(self, x: &f32) {
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(x).cast()) }
-    }
-
-    #[inline(always)]
     fn splat_sums(self, x: i32) -> Self::Sums {
         [unsafe { _mm256_set1_epi32(x) }; 2]
     }

@@ -62,10 +62,6 @@ pub(crate) trait Lanes: Copy + Send + Sync {
     /// `sums` plus the four products of each lane.
     fn dot(self, sums: Self::Sums, codes: Self::Codes, quad: Self::Quad) -> Self::Sums;
 
-    /// Asks for the cache line that `x` is in; a hint.
-    #[inline(always)]
-    fn prefetch(self, _x: &f32) {}
-
     fn splat_sums(self, x: i32) -> Self::Sums;
     /// Exact for magnitudes up to 2^24.
     fn floats(self, sums: Self::Sums) -> Self::Floats;
