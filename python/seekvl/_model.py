@@ -326,17 +326,19 @@ class Model(Parts):
         self._core.forget()
 
     def _start(self, dialogue: Dialogue, config: GenerationConfig, images: ImageConfig, streamed: bool) -> Pending:
+        generation = self._core.start(dialogue, core_options(config, images), streamed)
+        # What follows is done while the model works.
         from seekvl._stream import Pending
 
-        generation = self._core.start(dialogue, core_options(config, images), streamed)
         return Pending(generation, _last_image(dialogue))
 
     def _start_text(
         self, text: str, suffix: str | None, config: GenerationConfig, images: ImageConfig, streamed: bool
     ) -> Pending:
+        generation = self._core.start_text(text, suffix, core_options(config, images), streamed)
         from seekvl._stream import Pending
 
-        return Pending(self._core.start_text(text, suffix, core_options(config, images), streamed), None)
+        return Pending(generation, None)
 
     def _answer(
         self, dialogue: Dialogue, config: GenerationConfig, images: ImageConfig, stream: bool

@@ -191,13 +191,13 @@ class Answer:
 
     @staticmethod
     def _from_raw(raw: RawAnswer, image: Image | None) -> Answer:
-        logprobs, drafts, experts = raw["logprobs"], Drafts(*raw["drafts"]), raw["experts"]
+        logprobs, (proposed, accepted), experts = raw["logprobs"], raw["drafts"], raw["experts"]
         return Answer(
             text=raw["text"],
             raw=raw["raw"],
             thinking=raw["thinking"],
             finish_reason=raw["finish_reason"],
-            regions=tuple(Region._from_raw(region) for region in raw["regions"]),
+            regions=tuple(map(Region._from_raw, raw["regions"])),
             tokens=tuple(raw["tokens"]),
             logprobs=None if logprobs is None else tuple(TokenLogprobs(one, tuple(top)) for one, top in logprobs),
             prompt_tokens=raw["prompt_tokens"],
@@ -205,7 +205,7 @@ class Answer:
             image_size=raw["image_size"],
             cached_tokens=raw["cached_tokens"],
             timings=Timings(*raw["timings"]),
-            drafts=drafts if drafts.proposed else None,
+            drafts=Drafts(proposed, accepted) if proposed else None,
             image=image,
             experts=None if experts is None else ExpertUse(**experts),
         )

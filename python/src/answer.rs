@@ -7,23 +7,6 @@ use seekvl_language::Tokenizer;
 use std::ops::Range;
 use std::time::Duration;
 
-/// An answer, and what is known of how it was made.
-pub struct Finished {
-    answer: Answer,
-    /// Width and height of the last image.
-    image_size: Option<(u32, u32)>,
-    /// From the beginning of the work to its end.
-    total: Duration,
-}
-
-impl Finished {
-    /// `decoding` is the part of the time that images took before the engine had them.
-    pub fn new(mut answer: Answer, image_size: Option<(u32, u32)>, decoding: Duration, total: Duration) -> Self {
-        answer.timings.images += decoding;
-        Self { answer, image_size, total }
-    }
-}
-
 /// The fields of `seekvl.Answer`.
 #[derive(IntoPyObject)]
 pub struct RawAnswer {
@@ -87,9 +70,9 @@ struct RawBox {
 type RawLogProbs = (f32, Vec<(u32, f32)>);
 
 impl RawAnswer {
-    /// In the form of `tokenizer`'s model.
-    pub fn new(finished: Finished, tokenizer: &Tokenizer) -> Self {
-        let Finished { answer, image_size, total } = finished;
+    /// In the form of `tokenizer`'s model, over a last image of width and height `image_size`. `decoding` is the part of
+    /// the time that images took before the engine had them.
+    pub fn new(answer: Answer, image_size: Option<(u32, u32)>, decoding: Duration, tokenizer: &Tokenizer) -> Self {
         let spelled = Spelled::new(&answer, tokenizer);
         let mut at = 0;
         let mut regions = Vec::with_capacity(answer.regions.len());
@@ -120,17 +103,23 @@ impl RawAnswer {
             cached_tokens: answer.cached_tokens,
             drafts: (answer.drafts.proposed, answer.drafts.accepted),
             timings: (
-                timings.images.as_secs_f64(),
+                (timings.images + decoding).as_secs_f64(),
                 timings.vision.as_secs_f64(),
                 timings.prefill.as_secs_f64(),
                 timings.decode.as_secs_f64(),
-                total.as_secs_f64(),
+                0.0,
             ),
             experts: answer.experts.map(Into::into),
             text: answer.text,
             thinking: answer.thinking,
             raw: answer.raw,
         }
+    }
+
+    /// With the time from the beginning of the work to its end.
+    pub fn within(mut self, total: Duration) -> Self {
+        self.timings.4 = total.as_secs_f64();
+        self
     }
 }
 

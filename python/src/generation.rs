@@ -1,6 +1,6 @@
 //! Answers in the making.
 
-use crate::answer::{Finished, RawAnswer};
+use crate::answer::RawAnswer;
 use crate::conversation::{Decoded, Undecoded};
 use crate::error::{CancelledError, Doing};
 use crate::job::{Job, Message, Sender};
@@ -17,13 +17,12 @@ type Piece = (bool, String);
 /// One answer, piece by piece if it is asked for so, or several. Each result is given away once.
 #[pyclass(frozen, module = "seekvl._core")]
 pub struct Generation {
-    model: Arc<Model>,
     state: Mutex<State>,
 }
 
 enum State {
-    Running(Arc<Job<Piece, Vec<Finished>>>),
-    Done(Vec<Finished>),
+    Running(Arc<Job<Piece, Vec<RawAnswer>>>),
+    Done(Vec<RawAnswer>),
     Over,
 }
 
@@ -36,17 +35,15 @@ impl Generation {
         options: Options,
         streamed: bool,
     ) -> PyResult<Self> {
-        let (worker, shelf) = (model.clone(), shelf.clone());
-        let work = move |sender: &Sender<Piece, Vec<Finished>>, options: &Options| {
-            let started = Instant::now();
+        let shelf = shelf.clone();
+        Self::run(options, move |sender, options| {
             let Decoded { conversation, last_size, decoding } = conversation.decode()?;
             let mut recall = shelf.take();
-            let mut stream = worker.stream_with(&conversation, options, &mut recall)?;
+            let mut stream = model.stream_with(&conversation, options, &mut recall)?;
             run_through(&mut stream, sender, streamed)?;
             let answer = stream.finish_into(&mut recall);
-            Ok(vec![Finished::new(answer, last_size, decoding, started.elapsed())])
-        };
-        Self::run(model, options, work)
+            Ok(vec![RawAnswer::new(answer, last_size, decoding, model.processor().tokenizer())])
+        })
     }
 
     /// Starts on what goes on with a prompt of text alone, which `prompt` makes.
@@ -56,42 +53,40 @@ impl Generation {
         options: Options,
         streamed: bool,
     ) -> PyResult<Self> {
-        let worker = model.clone();
-        let work = move |sender: &Sender<Piece, Vec<Finished>>, options: &Options| {
-            let started = Instant::now();
-            let mut stream = worker.stream_prompt(prompt(&worker)?, options)?;
+        Self::run(options, move |sender, options| {
+            let mut stream = model.stream_prompt(prompt(&model)?, options)?;
             run_through(&mut stream, sender, streamed)?;
-            Ok(vec![Finished::new(stream.finish(), None, Duration::ZERO, started.elapsed())])
-        };
-        Self::run(model, options, work)
+            Ok(vec![RawAnswer::new(stream.finish(), None, Duration::ZERO, model.processor().tokenizer())])
+        })
     }
 
     /// Starts on several answers together.
     pub fn start_batch(model: Arc<Model>, conversations: Vec<Undecoded>, options: Options) -> PyResult<Self> {
-        let worker = model.clone();
-        let work = move |_: &Sender<Piece, Vec<Finished>>, options: &Options| {
-            let started = Instant::now();
+        Self::run(options, move |_, options| {
             let decoded = conversations.into_iter().map(Undecoded::decode).collect::<seekvl::Result<Vec<_>>>()?;
             let rest: Vec<_> = decoded.iter().map(|one| (one.last_size, one.decoding)).collect();
             let conversations: Vec<_> = decoded.into_iter().map(|one| one.conversation).collect();
-            let answers = worker.batch(&conversations, options)?;
-            let total = started.elapsed();
-            let finished = answers.into_iter().zip(rest);
-            Ok(finished.map(|(answer, (size, decoding))| Finished::new(answer, size, decoding, total)).collect())
-        };
-        Self::run(model, options, work)
+            let answers = model.batch(&conversations, options)?.into_iter().zip(rest);
+            let tokenizer = model.processor().tokenizer();
+            Ok(answers.map(|(answer, (size, decoding))| RawAnswer::new(answer, size, decoding, tokenizer)).collect())
+        })
     }
 
     fn run(
-        model: Arc<Model>,
         options: Options,
-        work: impl FnOnce(&Sender<Piece, Vec<Finished>>, &Options) -> seekvl::Result<Vec<Finished>> + Send + 'static,
+        work: impl FnOnce(&Sender<Piece, Vec<RawAnswer>>, &Options) -> seekvl::Result<Vec<RawAnswer>> + Send + 'static,
     ) -> PyResult<Self> {
         // Clones of options share the flag that cancels, and each call has to have its own.
         let options = Options { cancel: seekvl::Cancel::new(), ..options };
         let cancel = options.cancel.clone();
-        let job = Job::start(Doing::Answering, cancel, move |sender| work(sender, &options))?;
-        Ok(Self { model, state: Mutex::new(State::Running(Arc::new(job))) })
+        let job = Job::start(Doing::Answering, cancel, move |sender| {
+            let started = Instant::now();
+            let answers = work(sender, &options)?;
+            // By now caches and pixels are let go of, which is part of the work.
+            let total = started.elapsed();
+            Ok(answers.into_iter().map(|answer| answer.within(total)).collect())
+        })?;
+        Ok(Self { state: Mutex::new(State::Running(Arc::new(job))) })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -99,7 +94,7 @@ impl Generation {
     }
 
     /// The work, while it goes on. The lock is never held while waiting.
-    fn job(&self) -> Option<Arc<Job<Piece, Vec<Finished>>>> {
+    fn job(&self) -> Option<Arc<Job<Piece, Vec<RawAnswer>>>> {
         match &*self.state() {
             State::Running(job) => Some(job.clone()),
             State::Done(_) | State::Over => None,
@@ -123,7 +118,7 @@ impl Generation {
 }
 
 /// Runs to the end of an answer, or until nobody wants its pieces any more.
-fn run_through(stream: &mut Stream<'_>, sender: &Sender<Piece, Vec<Finished>>, streamed: bool) -> seekvl::Result<()> {
+fn run_through(stream: &mut Stream<'_>, sender: &Sender<Piece, Vec<RawAnswer>>, streamed: bool) -> seekvl::Result<()> {
     while let Some(delta) = stream.next_delta() {
         let Delta { phase, text } = delta?;
         if streamed && !sender.send((phase == Phase::Thinking, text)) {
@@ -155,8 +150,7 @@ impl Generation {
         let State::Done(answers) = std::mem::replace(&mut *self.state(), State::Over) else {
             return Err(CancelledError::new_err("the generation has failed, or its result was taken already"));
         };
-        let tokenizer = self.model.processor().tokenizer();
-        Ok(answers.into_iter().map(|finished| RawAnswer::new(finished, tokenizer)).collect())
+        Ok(answers)
     }
 
     /// Ends the work before its next token. What there is of an answer then is its result.

@@ -1,7 +1,7 @@
 //! Work on a thread of its own, so that the calling thread can react to signals while it waits.
 
 use crate::error::{Doing, Error, exception};
-use crate::fork;
+use crate::{fork, workers};
 use pyo3::prelude::*;
 use seekvl::Cancel;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -51,7 +51,7 @@ impl<E: Send + 'static, T: Send + 'static> Job<E, T> {
     ) -> PyResult<Self> {
         fork::check()?;
         let (sender, receiver) = sync_channel(1);
-        std::thread::Builder::new().name("seekvl".into()).spawn(move || {
+        workers::run(move || {
             let sender = Sender(sender);
             let done = work(&sender);
             // Nobody may want it any more.

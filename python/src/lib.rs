@@ -16,6 +16,7 @@ mod options;
 mod progress;
 mod quantize;
 mod shelf;
+mod workers;
 
 #[pyo3::pymodule]
 mod _core {
