@@ -41,14 +41,7 @@ impl Eyes {
     /// The rows of a picture, `[slots, hidden]`. Views that are equal are encoded once: the local view of a 1×1 grid, which is its
     /// global one, and tiles of nothing but padding.
     pub fn see(&self, tiles: &Tiles, cancel: &Cancel) -> Result<Tensor> {
-        let (mut distinct, mut order) = (Vec::new(), Vec::new());
-        for view in tiles.views() {
-            let at = distinct.iter().position(|other| *other == view).unwrap_or_else(|| {
-                distinct.push(view);
-                distinct.len() - 1
-            });
-            order.push(at as u32);
-        }
+        let (distinct, order) = distinct(tiles.views());
         let patches = self.patches(tiles.size(), &distinct)?;
         let features = self.features(&patches, &mut Interruptible(cancel))?.ok_or(Error::Cancelled)?;
         let tokens = self.project(&features)?;
@@ -118,6 +111,19 @@ impl Eyes {
     }
 }
 
+/// The views that differ from all before them, and for each view which of these it is.
+fn distinct<'v>(views: impl Iterator<Item = &'v [u8]>) -> (Vec<&'v [u8]>, Vec<u32>) {
+    let (mut distinct, mut order) = (Vec::new(), Vec::new());
+    for view in views {
+        let at = distinct.iter().position(|other| *other == view).unwrap_or_else(|| {
+            distinct.push(view);
+            distinct.len() - 1
+        });
+        order.push(at as u32);
+    }
+    (distinct, order)
+}
+
 struct Interruptible<'a>(&'a Cancel);
 
 impl SiglipProbe for Interruptible<'_> {
@@ -129,5 +135,19 @@ impl SiglipProbe for Interruptible<'_> {
 impl SamProbe for Interruptible<'_> {
     fn is_cancelled(&self) -> bool {
         self.0.is_cancelled()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_views_are_encoded_once() {
+        // The whole, and three tiles: another, two of padding.
+        let views: [&[u8]; 4] = [&[1, 2, 3], &[3, 2, 1], &[127; 3], &[127; 3]];
+        assert_eq!(distinct(views.into_iter()), (views[..3].to_vec(), vec![0, 1, 2, 2]));
+        // Of a grid of one tile that is the whole.
+        assert_eq!(distinct([views[0], views[0]].into_iter()), (vec![views[0]], vec![0, 0]));
     }
 }

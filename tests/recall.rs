@@ -2,7 +2,7 @@
 #![cfg(feature = "nano")]
 
 use seekvl::conversation::Image;
-use seekvl::{Answer, Conversation, Message, Model, Options, Recall, Result};
+use seekvl::{Answer, Cancel, Conversation, Error, Message, Model, Options, Recall, Result};
 use std::path::Path;
 
 fn picture(name: &str) -> Image {
@@ -85,7 +85,7 @@ fn another_picture_is_not_mistaken_for_the_last() -> Result<()> {
         let (with, without) =
             (answer(&model, &conversation, &options, recall)?, model.generate(&conversation, &options)?);
         assert_same(&with, &without, NANO, name);
-        Ok::<usize, seekvl::Error>(with.cached_tokens)
+        Ok::<usize, Error>(with.cached_tokens)
     };
     assert_eq!(ask("before.png", &mut recall)?, 0);
     let start = ask("after.png", &mut recall)?;
@@ -98,6 +98,21 @@ fn another_picture_is_not_mistaken_for_the_last() -> Result<()> {
     assert_eq!(answer(&other, &conversation, &options, &mut recall)?.cached_tokens, 0);
     recall.clear();
     assert_eq!(recall.bytes(), 0);
+    Ok(())
+}
+
+/// The tower, once it is told to stop, gives nothing: what is answered all the same has not asked it.
+#[test]
+fn a_picture_that_was_seen_is_not_encoded_again() -> Result<()> {
+    let (model, options) = (Model::nano()?, options());
+    let mut recall = Recall::default();
+    let ask = |name: &str, question: &str| Message::question(question, [picture(name)]).into();
+    answer(&model, &ask("shapes.png", "What colour is the triangle?"), &options, &mut recall)?;
+    let stopped = Options { cancel: Cancel::new(), ..options };
+    stopped.cancel.cancel();
+    assert!(model.stream_with(&ask("shapes.png", "Is there a circle?"), &stopped, &mut recall).is_ok());
+    let unseen = model.stream_with(&ask("objects.png", "Is there a circle?"), &stopped, &mut recall);
+    assert!(matches!(unseen.err(), Some(Error::Cancelled)));
     Ok(())
 }
 
@@ -126,7 +141,7 @@ fn a_window_lets_go_of_what_another_turn_would_see() -> Result<()> {
             let (with, without) =
                 (answer(&model, conversation, &options, &mut recall)?, model.generate(conversation, &options)?);
             assert_same(&with, &without, 1e-4, &name);
-            Ok::<_, seekvl::Error>((with.cached_tokens, with.prompt_tokens))
+            Ok::<_, Error>((with.cached_tokens, with.prompt_tokens))
         };
         ask(&long("one"))?;
         let (cached, prompt) = ask(&long("two"))?;
