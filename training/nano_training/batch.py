@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .guides import COPIES, NOWHERE, Aims, aims_of
+from .modeling.bands import Bands, lay
 from .modeling.config import NanoConfig
 from .modeling.nano import slots_of_image
 from .modeling.packing import Packing, pack
@@ -120,7 +122,8 @@ class Batch:
     `boxes` [N, P, 5];
     `ids`, `slots` (rows of `Nano.visual_tokens`, -1 elsewhere), `positions`, `targets` (what follows in an answer, else
     `IGNORED`), `weights`, `question` (its number, -1 before the questions) [T]; `aims` [T, COPIES]: which tokens of its
-    sample's pictures show what follows, else -1; `tasks` Q names.
+    sample's pictures show what follows, else -1; `answered` the tokens with a target; `guided` whether any has an aim;
+    `tasks` Q names.
     """
 
     pixels: Tensor
@@ -136,19 +139,33 @@ class Batch:
     weights: Tensor
     question: Tensor
     aims: Tensor
-    packing: Packing
+    packing: Packing | Bands
+    answered: Tensor
+    guided: bool
     tasks: list[str]
     samples: int
 
+    def each(self, function: Callable[[Tensor], Tensor]) -> Batch:
+        """The batch with a function of each of its tensors in its place."""
+        changed: dict[str, Any] = {}
+        for name, part in vars(self).items():
+            if isinstance(part, Tensor):
+                changed[name] = function(part)
+            elif isinstance(part, Packing | Bands):
+                changed[name] = part.each(function)
+        return replace(self, **changed)
+
     def to(self, device: torch.device) -> Batch:
         """The batch on another device."""
-        parts = vars(self).items()
-        moved: dict[str, Any] = {name: part.to(device) for name, part in parts if isinstance(part, Tensor | Packing)}
-        return replace(self, **moved)
+        return self.each(lambda part: part.to(device, non_blocking=True))
+
+    def pin_memory(self) -> Batch:
+        """The batch in memory that a GPU reads by itself; called by PyTorch's loader."""
+        return self.each(lambda part: part.pin_memory())
 
 
-def collate(samples: list[Encoded], tokenizer: NanoTokenizer, config: NanoConfig) -> Batch:
-    """Puts samples together."""
+def collate(samples: list[Encoded], tokenizer: NanoTokenizer, config: NanoConfig, banded: bool = False) -> Batch:
+    """Puts samples together, `banded` as a GPU likes them."""
     all_views = [view for sample in samples for view in sample.views]
     all_targets = [targets for sample in samples for targets in sample.patch_targets]
     total = sum(len(view.pixels) for view in all_views)
@@ -204,7 +221,9 @@ def collate(samples: list[Encoded], tokenizer: NanoTokenizer, config: NanoConfig
         weights=torch.tensor(weights),
         question=torch.tensor(question),
         aims=torch.tensor(aims).view(-1, COPIES),
-        packing=pack([len(sample.ids) for sample in samples], lengths),
+        packing=(lay if banded else pack)([len(sample.ids) for sample in samples], lengths),
+        answered=torch.nonzero(torch.tensor(targets) != IGNORED).squeeze(1),
+        guided=any(aim != NOWHERE for aim in aims),
         tasks=tasks,
         samples=len(samples),
     )

@@ -39,18 +39,23 @@ def patch_loss(book: CodeBook, features: Tensor, batch: Batch) -> tuple[Tensor, 
     weights = weights * torch.where(empty, COMMON, 1.0)[..., None]
     distance = (off * weights).sum() / weights.sum()
     things = (batch.kinds >= 0) & (batch.kinds < NO_KIND)
-    box_off = torch.cat(off.split(book.sizes, -1)[4:6], -1)[things]
-    boxes = box_off.sum() / max(1, box_off.numel())
-    edges = (book.edges(features) - batch.boxes[..., :4].clamp(0, 1)).abs()[things]
+    box_off = torch.cat(off.split(book.sizes, -1)[4:6], -1).mean(-1)
+    boxes = (box_off * things).sum() / things.sum().clamp(min=1)
+    edges = (book.edges(features) - batch.boxes[..., :4].clamp(0, 1)).abs().mean(-1)
     printed = (batch.characters >= 0) & (batch.characters < CHARACTERS)
     figures = {
-        "characters": (characters.argmax(-1) == batch.characters)[printed].float().mean(),
-        "kinds": (kinds.argmax(-1) == batch.kinds)[things].float().mean(),
-        "colours": (colours.argmax(-1) == batch.colours)[things].float().mean(),
-        "edge": edges.mean(),
+        "characters": _mean(characters.argmax(-1) == batch.characters, printed),
+        "kinds": _mean(kinds.argmax(-1) == batch.kinds, things),
+        "colours": _mean(colours.argmax(-1) == batch.colours, things),
+        "edge": _mean(edges, things),
         "distance": distance,
     }
     return loss + EXACT * distance + BOXES * boxes, {name: value.detach() for name, value in figures.items()}
+
+
+def _mean(values: Tensor, where: Tensor) -> Tensor:
+    """The mean of some values; NaN of none. (Picking them out would make a GPU wait for their number.)"""
+    return torch.where(where, values, 0).sum() / where.sum()
 
 
 def _balanced(logits: Tensor, targets: Tensor, nothing: int) -> Tensor:
@@ -88,22 +93,23 @@ def guide_loss(model: Nano, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
     last = torch.cat((batch.aims[:1], batch.aims[:-1]))
     figures: dict[str, Tensor] = {}
     loss = batch.weights.new_zeros(())
-    if not (batch.aims >= 0).any():
+    if not batch.guided:
         return loss, figures
     for guide in GUIDES:
         kept = model.attentions()[guide.layer].kept
         assert kept is not None
         query, key = (x[:, guide.head, None] for x in kept)
-        missed = batch.packing.shares_missed(query, key, last if guide.looks == "last" else batch.aims)
-        loss = loss + missed.mean() / len(GUIDES)
-        figures[f"{guide.looks} {guide.layer}"] = missed.detach().neg().exp().mean()
+        missed, counts = batch.packing.shares_missed(query, key, last if guide.looks == "last" else batch.aims)
+        told = counts.sum().clamp(min=1)
+        loss = loss + (missed * counts).sum() / told / len(GUIDES)
+        figures[f"{guide.looks} {guide.layer}"] = (missed.detach().neg().exp() * counts).sum() / told
     return loss, figures
 
 
 def answer_loss(model: Nano, features: Tensor, batch: Batch) -> AnswerLoss:
     """The answers' loss given the tower's features."""
     hidden = model(model.visual_tokens(features), batch.ids, batch.slots, batch.positions, batch.packing)
-    places = torch.nonzero(batch.targets != IGNORED).squeeze(1)
+    places = batch.answered
     logits = model.language.lm_head(hidden.index_select(0, places)).float()
     targets, weights = batch.targets[places], batch.weights[places]
     losses = functional.cross_entropy(logits, targets, reduction="none")

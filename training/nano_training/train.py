@@ -6,36 +6,33 @@ Several processes on one machine share the work when started by `torchrun`; each
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
 import time
-from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torch.utils.data import DataLoader
 
-from .batch import Batch, Encoded, collate, encode
+from .batch import Batch
 from .codes import CodeBook
 from .export import read_checkpoint
+from .feed import POOL, Cut, Feed, Samples
+from .log import Log
 from .losses import GUIDES, AnswerLoss, answer_loss, guide_loss, patch_loss
-from .mixture import Mixture, sample
+from .mixture import Mixture
 from .modeling.config import NanoConfig
 from .modeling.nano import Nano
 from .pieces import read_pieces, write_pieces
-from .tokenizer import NanoTokenizer
 
 LOG_STEPS = 25
 """Steps between lines of the log."""
 
-POOL = 64
-"""Samples that are sorted by length before they are cut into batches."""
-
+KEPT = 200
+"""Batches that are kept to be used again."""
 
 Part = Literal["tower", "decoder", "answers", "all"]
 """What learns: the tower to give the codes of patches, the decoder (with the projector) to answer from exact codes or
@@ -49,17 +46,12 @@ class Settings:
     out: Path
     checkpoint: Path | None
     tower: Path | None
-    tokenizer: Path
-    mixture: Mixture
+    cut: Cut
+    uses: int
     minutes: float
     decay_minutes: float
     rate: float
     warmup: int
-    batch_tokens: int
-    batch_views: int
-    most_tokens: int
-    most_views: int
-    questions: int
     part: Part
     patches: float
     guides: float
@@ -68,47 +60,6 @@ class Settings:
     device: torch.device
     dtype: torch.dtype
     save_minutes: float
-
-
-class Samples(IterableDataset[Batch]):
-    """Batches without end, each from seeds of its own; the same start gives the same batches."""
-
-    def __init__(self, settings: Settings, config: NanoConfig, start: int, stride: int) -> None:
-        super().__init__()
-        self.settings, self.config, self.start, self.stride = settings, config, start, stride
-
-    def __iter__(self) -> Iterator[Batch]:
-        worker = get_worker_info()
-        number, count = (worker.id, worker.num_workers) if worker else (0, 1)
-        torch.set_num_threads(self.settings.threads if worker is None else 1)
-        seed, stride = self.start + number * self.stride, self.stride * count
-        tokenizer = NanoTokenizer(self.settings.tokenizer)
-        while True:
-            pool: list[Encoded] = []
-            while len(pool) < POOL:
-                made = sample(seed, "train", self.settings.mixture)
-                made.questions = made.questions[: self.settings.questions]
-                encoded = encode(made, tokenizer, self.config, self.settings.most_tokens)
-                if encoded.views_count <= self.settings.most_views:
-                    pool.append(encoded)
-                seed += stride
-            yield from self._batches(pool, tokenizer)
-
-    def _batches(self, pool: list[Encoded], tokenizer: NanoTokenizer) -> Iterator[Batch]:
-        pool.sort(key=lambda encoded: encoded.length)
-        batches: list[list[Encoded]] = [[]]
-        for encoded in pool:
-            batch = [*batches[-1], encoded]
-            views = sum(part.views_count for part in batch)
-            tokens = sum(part.length for part in batch)
-            if tokens > self.settings.batch_tokens or views > self.settings.batch_views:
-                batches.append([encoded])
-            else:
-                batches[-1] = batch
-        order = torch.randperm(len(batches)).tolist()
-        for index in order:
-            if batches[index]:
-                yield collate(batches[index], tokenizer, self.config)
 
 
 class Clock:
@@ -144,7 +95,7 @@ class Trainer:
         matrices, others = split_parameters(self.model)
         self.optimisers: list[torch.optim.Optimizer] = [
             torch.optim.Muon(matrices, lr=settings.rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
-            torch.optim.AdamW(others, lr=settings.rate, betas=(0.9, 0.98), weight_decay=0.0),
+            torch.optim.AdamW(others, lr=settings.rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
         ]
         self.parameters = [*matrices, *others]
         self.step, self.seen, self.next_seed, self.trained_seconds = 0, 0, 0, 0.0
@@ -202,8 +153,9 @@ class Trainer:
         answers = None
         if part != "tower":
             answers = answer_loss(self.model, features, batch)
-            figures["answers"] = answers.value.detach()
             loss = loss + answers.value
+            answers.value = answers.value.detach()
+            figures["answers"] = answers.value
             if self.settings.guides > 0:
                 missed, shares = guide_loss(self.model, batch)
                 figures |= {"guides": missed.detach(), **shares}
@@ -244,23 +196,26 @@ class Trainer:
     def run(self) -> None:
         """Trains until the time is over."""
         settings = self.settings
-        data = Samples(settings, self.config, self.next_seed + self.rank, self.world)
+        start = self.next_seed + self.rank
+        data = Samples(settings.cut, self.config, start, self.world, settings.threads)
         loader = DataLoader(
             data, batch_size=None, num_workers=settings.workers, pin_memory=settings.device.type == "cuda"
         )
+        feed = Feed(loader, settings.device, settings.uses, KEPT)
         log = Log(settings.out / "log.jsonl" if self.rank == 0 else None)
         clock = Clock()
         saved = 0.0
-        for batch in loader:
+        for batch in feed:
             minutes = clock.minutes()
             if self.all_agree(minutes > settings.minutes or self.asked_to_stop):
                 break
-            figures, answers = self.update(batch.to(settings.device), self.scale(minutes))
+            figures, answers = self.update(batch, self.scale(minutes))
             self.step += 1
             self.seen += batch.samples * self.world
             log.add(figures, answers, batch.tasks)
             if self.step % LOG_STEPS == 0:
-                log.write({"step": self.step, "seen": self.seen, "minutes": self.trained_seconds / 60 + minutes})
+                trained = self.trained_seconds / 60 + minutes
+                log.write({"step": self.step, "seen": self.seen, "again": feed.again, "minutes": trained})
             if self.rank == 0 and minutes - saved > settings.save_minutes:
                 saved = minutes
                 self.save(60 * minutes)
@@ -299,43 +254,6 @@ def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Para
     return matrices, others
 
 
-LONG = ("read/", "ground/")
-"""Tasks whose answers are many tokens: of these the share of right ones is told, too."""
-
-
-class Log:
-    """Means over the steps since the last line, and the share of wholly right answers of each task."""
-
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
-        self.sums: dict[str, list[float]] = defaultdict(list)
-
-    def add(self, figures: dict[str, Tensor], answers: AnswerLoss | None, tasks: list[str]) -> None:
-        """Takes in one step."""
-        if self.path is None:
-            return
-        for name, value in figures.items():
-            if not torch.isnan(value):
-                self.sums[name].append(float(value))
-        if answers is None:
-            return
-        wrong = set(answers.question[~answers.right].tolist())
-        for question, task in enumerate(tasks):
-            self.sums[task].append(float(question not in wrong))
-        for question, right in zip(answers.question.tolist(), answers.right.tolist(), strict=True):
-            if tasks[question].startswith(LONG):
-                self.sums[f"{tasks[question]} tokens"].append(float(right))
-
-    def write(self, head: dict[str, float]) -> None:
-        """Writes a line."""
-        if self.path is None:
-            return
-        means = {name: round(sum(values) / len(values), 4) for name, values in sorted(self.sums.items())}
-        self.sums.clear()
-        with self.path.open("a") as file:
-            file.write(json.dumps({**{name: round(value, 2) for name, value in head.items()}, **means}) + "\n")
-
-
 def arguments() -> Settings:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -354,6 +272,7 @@ def arguments() -> Settings:
     parser.add_argument("--most-tokens", type=int, default=500, help="of one question")
     parser.add_argument("--most-views", type=int, default=64, help="samples with more are left out")
     parser.add_argument("--questions", type=int, default=10, help="most of one sample")
+    parser.add_argument("--uses", type=int, default=1, help="most steps that learn from the same batch (see `Feed`)")
     parser.add_argument("--patches", type=float, default=0.3, help="weight of the patch targets")
     parser.add_argument("--guides", type=float, default=0.5, help="weight of where heads look in reading")
     parser.add_argument("--threads", type=int, default=1)
@@ -366,17 +285,21 @@ def arguments() -> Settings:
         out=given.out,
         checkpoint=given.checkpoint,
         tower=given.tower,
-        tokenizer=given.tokenizer,
-        mixture=Mixture.parse(given.mixture),
+        cut=Cut(
+            tokenizer=given.tokenizer,
+            mixture=Mixture.parse(given.mixture),
+            batch_tokens=given.batch_tokens,
+            batch_views=given.batch_views,
+            most_tokens=given.most_tokens,
+            most_views=given.most_views,
+            questions=given.questions,
+            banded=not given.device.startswith("cpu"),
+        ),
+        uses=given.uses,
         minutes=given.minutes,
         decay_minutes=given.decay_minutes,
         rate=given.rate,
         warmup=given.warmup,
-        batch_tokens=given.batch_tokens,
-        batch_views=given.batch_views,
-        most_tokens=given.most_tokens,
-        most_views=given.most_views,
-        questions=given.questions,
         part=given.part,
         patches=given.patches,
         guides=given.guides,

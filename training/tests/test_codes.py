@@ -25,8 +25,10 @@ def batch(name: str, seeds: range) -> Batch:
         targets.append(patch_targets(picture, views(picture.image).placements, CONFIG.vision.grid))
     parts = {key: torch.from_numpy(np.concatenate([getattr(one, key) for one in targets])) for key in vars(targets[0])}
     empty = torch.zeros(0)
-    rest = dict.fromkeys(("pixels", "ids", "slots", "positions", "targets", "weights", "question", "aims"), empty)
-    return Batch(**parts, **rest, packing=None, tasks=[], samples=len(targets))  # type: ignore[arg-type]
+    rest = dict.fromkeys(
+        ("pixels", "ids", "slots", "positions", "targets", "weights", "question", "aims", "answered"), empty
+    )
+    return Batch(**parts, **rest, packing=None, guided=False, tasks=[], samples=len(targets))  # type: ignore[arg-type]
 
 
 def test_codes_of_characters_are_far_apart() -> None:

@@ -86,7 +86,8 @@ def test_shares_missed_are_those_of_attention() -> None:
     aims = torch.full((packing.length, 2), -1)
     aims[4] = torch.tensor([1, 2])
     aims[8] = torch.tensor([-1, 0])
-    missed = packing.shares_missed(query, key, aims)
+    missed, counts = packing.shares_missed(query, key, aims)
+    assert counts.tolist() == [1, 1]
     second = ((query[4, 0] / 2) @ key[:5, 0].T).softmax(-1)
     last = ((query[8, 0] / 2) @ key[5:9, 0].T).softmax(-1)
     assert torch.allclose(missed.exp() ** -1, torch.stack((second[1] + second[2], last[0])), atol=1e-5)

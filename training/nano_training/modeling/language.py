@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .bands import Bands
 from .config import LanguageConfig
 from .layers import GatedMlp, Linear, RMSNorm
 from .packing import Packing
@@ -43,7 +44,7 @@ class LatentAttention(nn.Module):
         self.kv_b_proj = Linear(config.kv_lora_rank, heads * (nope + config.v_head_dim), bias=False)
         self.o_proj = Linear(heads * config.v_head_dim, config.hidden_size, bias=False)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, packing: Packing) -> Tensor:
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, packing: Packing | Bands) -> Tensor:
         config = self.config
         heads, nope, rope = config.num_attention_heads, config.qk_nope_head_dim, config.qk_rope_head_dim
         q_nope, q_rope = self.q_proj(x).unflatten(-1, (heads, nope + rope)).split((nope, rope), -1)
@@ -77,7 +78,7 @@ class Router(nn.Module):
         scores = functional.linear(x.float(), self.weight).sigmoid()
         chosen = (scores.detach() + self.e_score_correction_bias).topk(self.top_k, -1, sorted=False).indices
         if self.training:
-            self.load += torch.bincount(chosen.flatten(), minlength=len(self.load))
+            self.load += functional.one_hot(chosen.flatten(), len(self.load)).sum(0)
         weights = scores.gather(-1, chosen)
         return chosen, weights / (weights.sum(-1, keepdim=True) + 1e-20) * self.scale
 
@@ -100,14 +101,30 @@ class Moe(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         chosen, weights = self.gate(x)
+        routed = self.chosen_alone if x.device.type == "cpu" else self.all_at_once
+        return self.shared_experts(x) + routed(x, chosen, weights)
+
+    def chosen_alone(self, x: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
+        """The routed experts' part, each computed for its tokens."""
         order = chosen.flatten().argsort()
         rows = order.div(chosen.shape[1], rounding_mode="floor")
         counts = torch.bincount(chosen.flatten(), minlength=len(self.experts)).tolist()
         parts = x.index_select(0, rows).split(counts)
         expert_outputs = torch.cat([expert(part) for expert, part in zip(self.experts, parts, strict=True)])
         scaled = expert_outputs * weights.flatten()[order, None].to(x.dtype)
-        routed = torch.zeros_like(x).index_add_(0, rows, scaled)
-        return self.shared_experts(x) + routed
+        return torch.zeros_like(x).index_add_(0, rows, scaled)
+
+    def all_at_once(self, x: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
+        """The same by three products with all experts, those that are not chosen at no weight: four times the work,
+        which a GPU has done before it could launch the parts."""
+        shares = torch.zeros(len(x), len(self.experts), device=x.device).scatter(1, chosen, weights).to(x.dtype)
+        gate, up, down = (
+            torch.cat([getattr(expert, name).weight for expert in self.experts], axis).to(x.dtype)
+            for name, axis in (("gate_proj", 0), ("up_proj", 0), ("down_proj", 1))
+        )
+        hidden = functional.silu(functional.linear(x, gate)) * functional.linear(x, up)
+        shared = hidden.unflatten(-1, (len(self.experts), -1)) * shares[..., None]
+        return functional.linear(shared.flatten(-2), down)
 
 
 class DecoderLayer(nn.Module):
@@ -121,7 +138,7 @@ class DecoderLayer(nn.Module):
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.mlp = GatedMlp(config.hidden_size, config.intermediate_size) if dense else Moe(config)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, packing: Packing) -> Tensor:
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, packing: Packing | Bands) -> Tensor:
         x = x + self.self_attn(self.input_layernorm(x), cos, sin, packing)
         return x + self.mlp(self.post_attention_layernorm(x))
 
@@ -137,7 +154,7 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(DecoderLayer(config, i) for i in range(config.num_hidden_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 
-    def forward(self, x: Tensor, positions: Tensor, packing: Packing) -> Tensor:
+    def forward(self, x: Tensor, positions: Tensor, packing: Packing | Bands) -> Tensor:
         """Hidden states of embeddings x [tokens, width] at `positions` [tokens]."""
         cos, sin = rotations(positions, self.config)
         for layer in self.layers:

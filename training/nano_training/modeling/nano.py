@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from .bands import Bands
 from .config import NanoConfig
 from .language import LanguageModel, LatentAttention, Router
 from .packing import Packing
@@ -36,7 +37,9 @@ class Nano(nn.Module):
         both = torch.cat((table, visual))
         return both.index_select(0, torch.where(slots >= 0, slots + len(table), ids))
 
-    def forward(self, visual: Tensor, ids: Tensor, slots: Tensor, positions: Tensor, packing: Packing) -> Tensor:
+    def forward(
+        self, visual: Tensor, ids: Tensor, slots: Tensor, positions: Tensor, packing: Packing | Bands
+    ) -> Tensor:
         """Hidden states [tokens, hidden] after the last norm."""
         return self.language.model(self.embed(ids, visual, slots), positions, packing)
 

@@ -5,6 +5,7 @@ So a step pays for a picture once, however many questions it has, and nothing fo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import torch
@@ -40,14 +41,15 @@ class Packing:
     groups: list[Questions]
     back: Tensor
 
-    def to(self, device: torch.device) -> Packing:
-        """The same on another device."""
-        groups = [Questions(*(getattr(group, part.name).to(device) for part in fields(group))) for group in self.groups]
-        return Packing(self.length, self.pictures.to(device), groups, self.back.to(device))
+    def each(self, function: Callable[[Tensor], Tensor]) -> Packing:
+        """The same with a function of each tensor in its place."""
+        groups = [Questions(*(function(getattr(group, part.name)) for part in fields(group))) for group in self.groups]
+        return Packing(self.length, function(self.pictures), groups, function(self.back))
 
-    def shares_missed(self, query: Tensor, key: Tensor, aims: Tensor) -> Tensor:
+    def shares_missed(self, query: Tensor, key: Tensor, aims: Tensor) -> tuple[Tensor, Tensor]:
         """Minus the logarithm of the attention that goes to any of the tokens `aims` [length, n] of the own pictures,
-        for every token of a question with one that is not -1; query and key are those of one head, [length, 1, width].
+        for every token of a question with one that is not -1, and how much each counts; query and key are those of one
+        head, [length, 1, width].
         """
         query, key = (functional.pad(x, (0, 0, 0, 0, 0, 1)) for x in (query, key))
         aims = functional.pad(aims, (0, 0, 0, 1), value=-1)
@@ -61,7 +63,8 @@ class Packing:
             told = (aimed >= 0).any(-1)
             logs = (scores[told]).log_softmax(-1).gather(-1, aimed[told].clamp(min=0))
             missed.append(-logs.masked_fill(aimed[told] < 0, -torch.inf).logsumexp(-1))
-        return torch.cat(missed)
+        all_missed = torch.cat(missed)
+        return all_missed, torch.ones_like(all_missed)
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Causal attention within the sequences; all three and the result are [length, heads, width]."""
