@@ -315,6 +315,9 @@ def main() -> None:
     """Runs the command."""
     settings = arguments()
     settings.out.mkdir(parents=True, exist_ok=True)
+    torch.set_float32_matmul_precision("high")
+    # It plans anew for each shape, and hardly any comes twice.
+    torch.backends.cuda.enable_cudnn_sdp(False)
     torch.set_num_threads(settings.threads)
     if "RANK" in os.environ:
         distributed.init_process_group("gloo")
