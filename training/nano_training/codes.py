@@ -88,7 +88,7 @@ class CodeBook(nn.Module):
         characters = self.characters[batch.characters] * STRENGTH
         kinds = functional.one_hot(batch.kinds.clamp(min=0), NO_KIND + 1) * STRENGTH
         colours = functional.one_hot(batch.colours.clamp(min=0), NO_COLOUR + 1) * STRENGTH
-        told = batch.kinds[..., None] < NO_KIND
+        told = ~batch.boxes[..., :1].isnan()
         codes = (
             characters.flatten(-2),
             kinds.float(),

@@ -39,8 +39,9 @@ def patch_loss(book: CodeBook, features: Tensor, batch: Batch) -> tuple[Tensor, 
     weights = weights * torch.where(empty, COMMON, 1.0)[..., None]
     distance = (off * weights).sum() / weights.sum()
     things = (batch.kinds >= 0) & (batch.kinds < NO_KIND)
+    words = (batch.kinds == NO_KIND) & ~batch.boxes[..., 0].isnan()
     box_off = torch.cat(off.split(book.sizes, -1)[4:6], -1).mean(-1)
-    boxes = (box_off * things).sum() / things.sum().clamp(min=1)
+    boxes = sum((box_off * where).sum() / where.sum().clamp(min=1) for where in (things, words))
     edges = (book.edges(features) - batch.boxes[..., :4].clamp(0, 1)).abs().mean(-1)
     printed = (batch.characters >= 0) & (batch.characters < CHARACTERS)
     figures = {
@@ -48,6 +49,7 @@ def patch_loss(book: CodeBook, features: Tensor, batch: Batch) -> tuple[Tensor, 
         "kinds": _mean(kinds.argmax(-1) == batch.kinds, things),
         "colours": _mean(colours.argmax(-1) == batch.colours, things),
         "edge": _mean(edges, things),
+        "word edge": _mean(edges, words),
         "distance": distance,
     }
     return loss + EXACT * distance + BOXES * boxes, {name: value.detach() for name, value in figures.items()}

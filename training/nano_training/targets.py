@@ -2,6 +2,7 @@
 
 Each half of a patch names the character whose centre is in it, and each patch the thing that covers its centre: kind,
 colour, its box in what the view shows of the picture (padding is no part of that), and whether its middle is here.
+Where there is no thing, the box is that of the printed word, also where it is too small to be read: it can be seen.
 """
 
 from __future__ import annotations
@@ -24,14 +25,20 @@ does not tell what its tiles tell."""
 LEAST_SIDE = 5.0
 """Nor can smaller things."""
 
+LEAST_HEIGHT = 3.0
+"""Lower words are not told apart from the lines about them."""
+
+LARGEST_GAP = 0.3
+"""Between characters of a word, in heights of a character."""
+
 
 @dataclass(frozen=True)
 class PatchTargets:
     """Targets of some views; P patches each.
 
     `characters`: int64 [views, P, 2]; `kinds`, `colours`: int64 [views, P]; `boxes`: float32 [views, P, 5], left, top,
-    right and bottom of the thing as shares of what is seen, and its longer side over the tile's, NaN where there is no
-    thing; `middles`: float32 [views, P], 1 where a thing's middle is.
+    right and bottom of the thing or word as shares of what is seen, and its longer side over the tile's, NaN where
+    there is neither; `middles`: float32 [views, P], 1 where a thing's middle is.
     """
 
     characters: npt.NDArray[np.int64]
@@ -45,7 +52,8 @@ def patch_targets(picture: Picture, placements: list[Placement], grid: int) -> P
     """The targets of all views of a picture with `grid` patches along a side."""
     glyphs = glyph_boxes(picture)
     codes = np.array([ord(glyph.character) - FIRST_CHARACTER for glyph in picture.glyphs], np.int64)
-    parts = [_targets_of_view(picture, glyphs, codes, at, grid) for at in placements]
+    words = words_of(glyphs)
+    parts = [_targets_of_view(picture, glyphs, codes, words, at, grid) for at in placements]
     return PatchTargets(*(np.stack(part) for part in zip(*parts, strict=True)))
 
 
@@ -54,20 +62,50 @@ def glyph_boxes(picture: Picture) -> npt.NDArray[np.float32]:
     return np.array([glyph.box for glyph in picture.glyphs], np.float32).reshape(-1, 4)
 
 
+def words_of(glyphs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The box of each character's word, [glyphs, 4]: characters that follow each other on a line, close together."""
+    if len(glyphs) == 0:
+        return glyphs
+    before, after = glyphs[:-1], glyphs[1:]
+    height = np.minimum(before[:, 3] - before[:, 1], after[:, 3] - after[:, 1])
+    gap = after[:, 0] - before[:, 2]
+    shared = np.minimum(before[:, 3], after[:, 3]) - np.maximum(before[:, 1], after[:, 1])
+    ends = (gap > LARGEST_GAP * height) | (after[:, 0] < before[:, 0]) | (shared < 0.5 * height)
+    starts = np.flatnonzero(np.concatenate([[True], ends]))
+    corners = [np.minimum.reduceat(glyphs[:, :2], starts), np.maximum.reduceat(glyphs[:, 2:], starts)]
+    return np.repeat(np.concatenate(corners, 1), np.diff(np.append(starts, len(glyphs))), 0)
+
+
+def _in_view(boxes: npt.NDArray[np.float32], at: Placement) -> npt.NDArray[np.float32]:
+    scaled = boxes * np.array([at.scale_x, at.scale_y] * 2, np.float32)
+    return scaled + np.array([at.offset_x, at.offset_y] * 2, np.float32)
+
+
 def character_places(
     glyphs: npt.NDArray[np.float32], at: Placement, grid: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
     """Of each character of boxes [glyphs, 4]: the row of patches and the column of their halves that its centre is in,
     and whether it can be read in this view."""
-    cells = glyphs * np.array([at.scale_x, at.scale_y] * 2, np.float32)
-    cells += np.array([at.offset_x, at.offset_y] * 2, np.float32)
+    row, column, inside = _places(glyphs, at, grid)
+    return row, column, inside & _legible(_in_view(glyphs, at))
+
+
+def _places(
+    glyphs: npt.NDArray[np.float32], at: Placement, grid: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    cells = _in_view(glyphs, at)
     column = np.floor((cells[:, 0] + cells[:, 2]) / 2 / TILE * grid * 2).astype(np.int64)
     row = np.floor((cells[:, 1] + cells[:, 3]) / 2 / TILE * grid).astype(np.int64)
-    return row, column, (column >= 0) & (column < grid * 2) & (row >= 0) & (row < grid) & _legible(cells)
+    return row, column, (column >= 0) & (column < grid * 2) & (row >= 0) & (row < grid)
 
 
 def _targets_of_view(
-    picture: Picture, glyphs: npt.NDArray[np.float32], codes: npt.NDArray[np.int64], at: Placement, grid: int
+    picture: Picture,
+    glyphs: npt.NDArray[np.float32],
+    codes: npt.NDArray[np.int64],
+    words: npt.NDArray[np.float32],
+    at: Placement,
+    grid: int,
 ) -> tuple[
     npt.NDArray[np.int64],
     npt.NDArray[np.int64],
@@ -83,6 +121,8 @@ def _targets_of_view(
     boxes = np.full((grid, grid, 5), np.nan, np.float32)
     middles = np.zeros((grid, grid), np.float32)
     seen = at.seen(picture.image.size)
+    row, column, told = _places(glyphs, at, grid)
+    boxes[row[told], column[told] // 2] = _words_told(_in_view(words[told], at), seen)
     # Large things first, so that small ones in front of them count.
     for thing in sorted(picture.things, key=lambda thing: -_area(thing.box)):
         box = at.apply(thing.box)
@@ -126,6 +166,16 @@ def _told(box: Box, seen: Box) -> list[float]:
         (box.bottom - seen.top) / height,
         max(box.right - box.left, box.bottom - box.top) / TILE,
     ]
+
+
+def _words_told(boxes: npt.NDArray[np.float32], seen: Box) -> npt.NDArray[np.float32]:
+    """What `_told` says of each of boxes [n, 4], NaN of those that are too small."""
+    left, top, right, bottom = seen
+    shares = (boxes - np.array([left, top] * 2, np.float32)) / np.array([right - left, bottom - top] * 2, np.float32)
+    sides = boxes[:, 2:] - boxes[:, :2]
+    told = np.concatenate([shares, sides.max(1, keepdims=True) / TILE], 1, dtype=np.float32)
+    told[sides[:, 1] < LEAST_HEIGHT] = np.nan
+    return told
 
 
 def _covered(box: Box, grid: int) -> tuple[tuple[npt.NDArray[np.int64], ...] | None, tuple[int, int] | None]:

@@ -11,7 +11,7 @@ from nano_training.batch import Batch  # noqa: E402
 from nano_training.codes import CodeBook, spread  # noqa: E402
 from nano_training.mixture import Mixture, sample  # noqa: E402
 from nano_training.modeling.config import NanoConfig  # noqa: E402
-from nano_training.targets import CHARACTERS, NO_KIND, patch_targets  # noqa: E402
+from nano_training.targets import CHARACTERS, NO_KIND, patch_targets, words_of  # noqa: E402
 from nano_training.tiling import views  # noqa: E402
 
 CONFIG = NanoConfig()
@@ -61,6 +61,25 @@ def test_boxes_are_told_in_shares_of_the_picture() -> None:
     assert ((made.boxes[things] > 0) & (made.boxes[things] < 1)).all()
     told = book.edges(book.exact(made)[0])[things]
     assert torch.allclose(told, made.boxes[things][:, :4], atol=0.04)
+
+
+def test_words_have_boxes_where_no_thing_is() -> None:
+    made = batch("paragraph", range(6))
+    book = CodeBook(CONFIG)
+    words = (made.kinds == NO_KIND) & ~made.boxes[..., 0].isnan()
+    printed = (made.characters < CHARACTERS).any(-1) & (made.kinds == NO_KIND)
+    assert (words & printed).sum() > 0.95 * printed.sum() > 100
+    told, true = book.edges(book.exact(made)[0])[words], made.boxes[words][:, :4]
+    # Of a bell at the border half is cut off, and its middle seems further inside.
+    inside = (true > 0.06) & (true < 0.94)
+    assert torch.allclose(told[inside], true[inside], atol=0.04)
+
+
+def test_words_end_at_gaps_and_lines() -> None:
+    # "ab c" on a line, "d" on the next.
+    glyphs = np.array([[0, 0, 5, 10], [6, 2, 11, 12], [18, 0, 23, 10], [0, 14, 5, 24]], np.float32)
+    assert words_of(glyphs).tolist() == [[0, 0, 11, 12], [0, 0, 11, 12], [18, 0, 23, 10], [0, 14, 5, 24]]
+    assert len(words_of(glyphs[:0])) == 0
 
 
 def test_each_thing_has_one_middle() -> None:
