@@ -172,6 +172,17 @@ fn it_reads() {
 }
 
 #[test]
+#[ignore = "not learnt yet"]
+fn it_reads_charts_and_small_print_and_sees_changes() {
+    let read = |name: &str| Model::nano().unwrap().ocr(example(name).as_str()).unwrap().text;
+    assert_eq!(asked("bars.png", "What is the value of Pears?"), "52");
+    assert_eq!(read("sign.png"), "WET PAINT\nKEEP OFF");
+    let page = "The ferry leaves at nine\nand takes forty minutes.\nPlease be on the pier\nten minutes before.";
+    assert_eq!(read("page.png"), page);
+    assert_eq!(compared("Are the two pictures the same?"), "no");
+}
+
+#[test]
 fn it_points() {
     let found = |name: &str, what: &str| Model::nano().unwrap().ground(example(name).as_str(), what).unwrap().regions;
     /// The side of a patch, in pixels.
@@ -191,14 +202,15 @@ fn it_points() {
     }
 }
 
+fn compared(question: &str) -> String {
+    let pictures = ["before.png", "after.png"].map(|name| example(name).as_str().into());
+    let conversation = Message::question(question, pictures).into();
+    Model::nano().unwrap().generate(&conversation, &Options::default()).unwrap().text
+}
+
 #[test]
 fn it_compares_pictures() {
-    let model = Model::nano().unwrap();
-    let asked = |question: &str| {
-        let pictures = ["before.png", "after.png"].map(|name| example(name).as_str().into());
-        model.generate(&Message::question(question, pictures).into(), &Options::default()).unwrap().text
-    };
-    assert_eq!(asked("Which picture has a yellow square?"), "the second");
-    assert_eq!(asked("Which picture has a blue square, the first or the second?"), "the first");
-    assert_eq!(asked("What colour is the square in the second picture?"), "yellow");
+    assert_eq!(compared("Which picture has a yellow square?"), "the second");
+    assert_eq!(compared("Which picture has a blue square, the first or the second?"), "the first");
+    assert_eq!(compared("What colour is the square in the second picture?"), "yellow");
 }

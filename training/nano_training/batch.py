@@ -207,6 +207,7 @@ def collate(samples: list[Encoded], tokenizer: NanoTokenizer, config: NanoConfig
     def joined(name: str) -> Tensor:
         return torch.from_numpy(np.concatenate([getattr(part, name) for part in all_targets]))
 
+    known = torch.tensor(targets)
     return Batch(
         pixels=torch.from_numpy(np.concatenate([view.pixels for view in all_views])),
         characters=joined("characters"),
@@ -217,12 +218,12 @@ def collate(samples: list[Encoded], tokenizer: NanoTokenizer, config: NanoConfig
         ids=torch.tensor(ids),
         slots=torch.tensor(slots),
         positions=torch.tensor(positions),
-        targets=torch.tensor(targets),
+        targets=known,
         weights=torch.tensor(weights),
         question=torch.tensor(question),
         aims=torch.tensor(aims).view(-1, COPIES),
         packing=(lay if banded else pack)([len(sample.ids) for sample in samples], lengths),
-        answered=torch.nonzero(torch.tensor(targets) != IGNORED).squeeze(1),
+        answered=torch.nonzero(known != IGNORED).squeeze(1),
         guided=any(aim != NOWHERE for aim in aims),
         tasks=tasks,
         samples=len(samples),

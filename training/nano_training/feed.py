@@ -122,4 +122,5 @@ class Feed:
             self.old.append((batch, used + 1))
             if len(self.old) > self.kept:
                 self.old.pop(random.randrange(len(self.old)))
-        return batch
+        # What a step computes from a batch, masks above all, is not kept with it.
+        return batch.each(lambda part: part)

@@ -55,7 +55,7 @@ def visual_tokens_of_glyphs(sample: Sample, view: Views, config: NanoConfig) -> 
     boxes = glyph_boxes(sample.pictures[0])
     found = np.full((len(boxes), COPIES), -1)
     for number, at in enumerate(view.placements):
-        row, column, told = character_places(boxes, at, config.vision.grid)
+        row, column, _, told = character_places(boxes, at, config.vision.grid)
         slot = number * area + row // by * side + column // (2 * by)
         if number == 0:
             found[told, 0] = [whole[each] for each in slot[told]]

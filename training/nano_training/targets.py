@@ -8,6 +8,7 @@ Where there is no thing, the box is that of the printed word, also where it is t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -81,22 +82,23 @@ def _in_view(boxes: npt.NDArray[np.float32], at: Placement) -> npt.NDArray[np.fl
     return scaled + np.array([at.offset_x, at.offset_y] * 2, np.float32)
 
 
-def character_places(
-    glyphs: npt.NDArray[np.float32], at: Placement, grid: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """Of each character of boxes [glyphs, 4]: the row of patches and the column of their halves that its centre is in,
-    and whether it can be read in this view."""
-    row, column, inside = _places(glyphs, at, grid)
-    return row, column, inside & _legible(_in_view(glyphs, at))
+class Places(NamedTuple):
+    """Of some characters: the row of patches and the column of their halves that the centre of each is in, whether that
+    is in the view, and whether it can be read there."""
+
+    row: npt.NDArray[np.int64]
+    column: npt.NDArray[np.int64]
+    inside: npt.NDArray[np.bool_]
+    told: npt.NDArray[np.bool_]
 
 
-def _places(
-    glyphs: npt.NDArray[np.float32], at: Placement, grid: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+def character_places(glyphs: npt.NDArray[np.float32], at: Placement, grid: int) -> Places:
+    """Where characters of boxes [glyphs, 4] are in a view."""
     cells = _in_view(glyphs, at)
     column = np.floor((cells[:, 0] + cells[:, 2]) / 2 / TILE * grid * 2).astype(np.int64)
     row = np.floor((cells[:, 1] + cells[:, 3]) / 2 / TILE * grid).astype(np.int64)
-    return row, column, (column >= 0) & (column < grid * 2) & (row >= 0) & (row < grid)
+    inside = (column >= 0) & (column < grid * 2) & (row >= 0) & (row < grid)
+    return Places(row, column, inside, inside & _legible(cells))
 
 
 def _targets_of_view(
@@ -114,15 +116,16 @@ def _targets_of_view(
     npt.NDArray[np.float32],
 ]:
     characters = np.full((grid, grid * 2), NOTHING_PRINTED, np.int64)
-    row, column, told = character_places(glyphs, at, grid)
+    row, column, inside, told = character_places(glyphs, at, grid)
     characters[row[told], column[told]] = codes[told]
     kinds = np.full((grid, grid), NO_KIND, np.int64)
     colours = np.full((grid, grid), NO_COLOUR, np.int64)
     boxes = np.full((grid, grid, 5), np.nan, np.float32)
     middles = np.zeros((grid, grid), np.float32)
     seen = at.seen(picture.image.size)
-    row, column, told = _places(glyphs, at, grid)
-    boxes[row[told], column[told] // 2] = _words_told(_in_view(words[told], at), seen)
+    cells = _in_view(words[inside], at)
+    low = (cells[:, 3] - cells[:, 1] < LEAST_HEIGHT)[:, None]
+    boxes[row[inside], column[inside] // 2] = np.where(low, np.nan, _told(cells, seen))
     # Large things first, so that small ones in front of them count.
     for thing in sorted(picture.things, key=lambda thing: -_area(thing.box)):
         box = at.apply(thing.box)
@@ -131,7 +134,7 @@ def _targets_of_view(
             small = min(box.right - box.left, box.bottom - box.top) < LEAST_SIDE
             kinds[area] = IGNORED if small else KINDS.index(thing.kind)
             colours[area] = IGNORED if small else COLOURS.index(thing.colour)
-            boxes[area] = np.nan if small else _told(box, seen)
+            boxes[area] = np.nan if small else _told(np.array([box]), seen)
         if middle is not None:
             middles[middle] = 1
     return (
@@ -156,26 +159,12 @@ def _area(box: Box) -> float:
     return (box.right - box.left) * (box.bottom - box.top)
 
 
-def _told(box: Box, seen: Box) -> list[float]:
-    """A box as shares of `seen`, and its longer side."""
-    width, height = seen.right - seen.left, seen.bottom - seen.top
-    return [
-        (box.left - seen.left) / width,
-        (box.top - seen.top) / height,
-        (box.right - seen.left) / width,
-        (box.bottom - seen.top) / height,
-        max(box.right - box.left, box.bottom - box.top) / TILE,
-    ]
-
-
-def _words_told(boxes: npt.NDArray[np.float32], seen: Box) -> npt.NDArray[np.float32]:
-    """What `_told` says of each of boxes [n, 4], NaN of those that are too small."""
+def _told(boxes: npt.NDArray[np.floating], seen: Box) -> npt.NDArray[np.float64]:
+    """Boxes [n, 4] as shares of `seen`, and their longer sides, [n, 5]."""
     left, top, right, bottom = seen
-    shares = (boxes - np.array([left, top] * 2, np.float32)) / np.array([right - left, bottom - top] * 2, np.float32)
-    sides = boxes[:, 2:] - boxes[:, :2]
-    told = np.concatenate([shares, sides.max(1, keepdims=True) / TILE], 1, dtype=np.float32)
-    told[sides[:, 1] < LEAST_HEIGHT] = np.nan
-    return told
+    shares = (boxes - np.array([left, top] * 2)) / np.array([right - left, bottom - top] * 2)
+    longer = (boxes[:, 2:] - boxes[:, :2]).max(1, keepdims=True) / TILE
+    return np.concatenate([shares, longer], 1)
 
 
 def _covered(box: Box, grid: int) -> tuple[tuple[npt.NDArray[np.int64], ...] | None, tuple[int, int] | None]:
