@@ -332,6 +332,7 @@ fn end_to_end(model: &Model, cases: &Cases) -> Result<EndToEnd> {
     options.generation.max_new_tokens = ANSWER;
     options.generation.ignore_eos = true;
     options.generation.repetition_guard = None;
+    options.generation.markup_guard = false;
     let (mut prompt_tokens, mut firsts) = (0, Vec::new());
     let seconds = time(cases.runs, || {
         let answer = model.generate(&message, &options)?;

@@ -19,6 +19,7 @@ fn options(max_new_tokens: usize) -> Options {
         max_new_tokens,
         ignore_eos: true,
         repetition_guard: None,
+        markup_guard: false,
         top_logprobs: Some(3),
         ..GenerationOptions::default()
     };

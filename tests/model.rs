@@ -23,7 +23,12 @@ fn question(text: &str, pictures: &[&str]) -> Conversation {
 }
 
 fn short() -> Options {
-    let generation = GenerationOptions { max_new_tokens: 24, repetition_guard: None, ..GenerationOptions::default() };
+    let generation = GenerationOptions {
+        max_new_tokens: 24,
+        repetition_guard: None,
+        markup_guard: false,
+        ..GenerationOptions::default()
+    };
     Options { generation, ..Options::default() }
 }
 

@@ -126,7 +126,12 @@ fn only_models_with_its_tokens_fill_in() {
 #[test]
 fn drafts_change_no_answer() {
     let model = Model::from_pretrained(reference("v3-like").to_str().unwrap()).unwrap();
-    let generation = GenerationOptions { max_new_tokens: 40, repetition_guard: None, ..GenerationOptions::default() };
+    let generation = GenerationOptions {
+        max_new_tokens: 40,
+        repetition_guard: None,
+        markup_guard: false,
+        ..GenerationOptions::default()
+    };
     let answer = |draft| {
         let options = Options { generation: generation.clone(), draft, ..Options::default() };
         model.generate(&dialogue(), &options).unwrap()

@@ -391,7 +391,12 @@ fn prompts_are_the_originals() {
 #[test]
 fn an_image_token_that_is_spelled_out_is_a_place_for_an_image() {
     let model = model(SMALL);
-    let generation = GenerationOptions { max_new_tokens: 8, repetition_guard: None, ..GenerationOptions::default() };
+    let generation = GenerationOptions {
+        max_new_tokens: 8,
+        repetition_guard: None,
+        markup_guard: false,
+        ..GenerationOptions::default()
+    };
     let options = Options { generation, ..Options::default() };
     let ask = |text: &str| model.generate(&Message::user(text, [picture("page.png").into()]).into(), &options).unwrap();
     let answer = ask("<image_placeholder>Describe each stage of this image.");
@@ -403,7 +408,12 @@ fn an_image_token_that_is_spelled_out_is_a_place_for_an_image() {
 #[test]
 fn batches_and_inner_values() {
     let model = model(HYBRID);
-    let generation = GenerationOptions { max_new_tokens: 6, repetition_guard: None, ..GenerationOptions::default() };
+    let generation = GenerationOptions {
+        max_new_tokens: 6,
+        repetition_guard: None,
+        markup_guard: false,
+        ..GenerationOptions::default()
+    };
     let options = Options { generation, ..Options::default() };
     let ask = |text: &str, pictures: &[&str]| -> Conversation {
         Message::question(text, pictures.iter().map(|name| picture(name).into())).into()

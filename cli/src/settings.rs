@@ -135,6 +135,7 @@ fn options(args: GenerationArgs) -> Result<Options> {
         sampling: sampling(&args).map_err(|error| Failure::new(Exit::Usage, error))?,
         top_logprobs: args.logprobs,
         repetition_guard: (!args.no_repetition_guard).then(RepetitionGuard::default),
+        markup_guard: !args.no_markup_guard,
         stop: args.stop,
         ..default
     };

@@ -17,7 +17,7 @@ fn text_of(path: PathBuf) -> String {
 
 /// The answer of a reference checkpoint, as JSON.
 fn answer(model: &str, args: &[&str]) -> Value {
-    let common = ["-m", model, "--max-tokens", "24", "--no-repetition-guard", "--json", "-q"];
+    let common = ["-m", model, "--max-tokens", "24", "--no-repetition-guard", "--no-markup-guard", "--json", "-q"];
     run(&[args, &common].concat()).succeeds().json()
 }
 

@@ -11,6 +11,7 @@ mod engine;
 mod error;
 mod feed_forward;
 mod logprobs;
+mod markup;
 mod mtp;
 mod probe;
 mod repetition;

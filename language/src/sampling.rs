@@ -201,7 +201,14 @@ impl Sampler {
     /// # Errors
     /// [`Error::NonFiniteLogits`].
     pub fn next(&mut self, logits: &[f32]) -> Result<u32> {
-        let scores = self.scores(logits)?;
+        self.next_of(logits, |_| ())
+    }
+
+    /// As [`next`](Self::next), after `restrict` has given negative infinity to the scores of what may not come; never
+    /// to all of them.
+    pub(crate) fn next_of(&mut self, logits: &[f32], restrict: impl FnOnce(&mut [f32])) -> Result<u32> {
+        let mut scores = self.scores(logits)?;
+        restrict(&mut scores);
         let id = match self.sampling.temperature {
             None => argmax(&scores),
             Some(temperature) => {

@@ -1,5 +1,6 @@
 //! Text to token ids and back.
 
+use crate::markup::MarkupTokens;
 use crate::text_stream::{TextStream, byte_of};
 use crate::{Error, Result};
 use serde::Deserialize;
@@ -7,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::sync::OnceLock;
 use tokenizers::{AddedToken, DecoderWrapper};
 
 /// The longest text that is tokenized at once, in bytes: far more than any context holds, and little enough for the
@@ -26,6 +28,8 @@ pub struct Tokenizer {
     /// Other ids that end an answer.
     end_ids: Vec<u32>,
     begins_with_bos: bool,
+    /// What grounding markup is made of, if there is any; looked up when it is first asked for.
+    markup: OnceLock<Option<MarkupTokens>>,
 }
 
 impl Tokenizer {
@@ -75,7 +79,7 @@ impl Tokenizer {
             empty.is_ok_and(|encoding| bos_id.is_some() && encoding.get_ids().first().copied() == bos_id)
         });
         let (vocab_size, end_ids) = (vocab_size(&inner), Vec::new());
-        Ok(Self { vocab_size, inner, bos_id, eos_id, pad_id, end_ids, begins_with_bos })
+        Ok(Self { vocab_size, inner, bos_id, eos_id, pad_id, end_ids, begins_with_bos, markup: OnceLock::new() })
     }
 
     /// Names more ids that end an answer, as a checkpoint's `generation_config.json` does.
@@ -129,6 +133,7 @@ impl Tokenizer {
         self.inner
             .add_special_tokens(tokens)
             .map_err(|source| Error::TokenizerFile { file: "tokenizer.json", source })?;
+        self.markup = OnceLock::new();
         Ok(())
     }
 
@@ -211,7 +216,17 @@ impl Tokenizer {
 
     /// Whether an id ends an answer.
     pub fn is_end(&self, id: u32) -> bool {
-        self.eos_id == Some(id) || self.end_ids.contains(&id)
+        self.ends().any(|end| end == id)
+    }
+
+    /// The ids that end an answer.
+    pub(crate) fn ends(&self) -> impl Iterator<Item = u32> {
+        self.eos_id.into_iter().chain(self.end_ids.iter().copied())
+    }
+
+    /// The tokens of grounding markup; none where the vocabulary lacks its tags.
+    pub(crate) fn markup(&self) -> Option<&MarkupTokens> {
+        self.markup.get_or_init(|| MarkupTokens::of(self)).as_ref()
     }
 
     /// The id that a text begins with where nothing else is said: that of begin-of-sentence, if the tokenizer adds it.

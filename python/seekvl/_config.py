@@ -31,6 +31,7 @@ class GenerationConfig:
         logprobs: Give the log-probability of each token, and of this many of the most probable ones. `None` is neither.
         repetition_guard: End answers that go round in circles. A tuple says what counts as one: the longest cycle in
             tokens, how many times it comes round at least, and how many tokens that fills at least.
+        markup_guard: Choose only tokens that keep grounding markup well formed: tags in pairs, four numbers a box.
         ignore_eos: Go on after the end of sentence.
         prefill_chunk_size: Positions of the prompt that are computed at once. It bounds memory and changes no result.
             0 is no limit.
@@ -55,6 +56,7 @@ class GenerationConfig:
     stop: str | Sequence[str] = ()
     logprobs: int | None = None
     repetition_guard: bool | tuple[int, int, int] = True
+    markup_guard: bool = True
     ignore_eos: bool = False
     prefill_chunk_size: int = 512
     thinking_budget: int | None = None
@@ -124,6 +126,7 @@ class CallOptions(TypedDict, total=False):
     stop: str | Sequence[str]
     logprobs: int | None
     repetition_guard: bool | tuple[int, int, int]
+    markup_guard: bool
     ignore_eos: bool
     prefill_chunk_size: int
     thinking_budget: int | None

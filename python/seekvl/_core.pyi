@@ -75,6 +75,7 @@ class Options:
         stop: Sequence[str],
         logprobs: int | None,
         repetition_guard: tuple[int, int, int] | None,
+        markup_guard: bool,
         ignore_eos: bool,
         prefill_chunk_size: int,
         thinking_budget: int | None,

@@ -17,7 +17,8 @@ impl Options {
     #[new]
     #[pyo3(signature = (
         *, max_new_tokens, temperature, top_k, top_p, min_p, repetition_penalty, no_repeat_ngram_size, seed, stop,
-        logprobs, repetition_guard, ignore_eos, prefill_chunk_size, thinking_budget, draft, crop, max_tiles, candidate_resolutions,
+        logprobs, repetition_guard, markup_guard, ignore_eos, prefill_chunk_size, thinking_budget, draft, crop, max_tiles,
+        candidate_resolutions,
     ))]
     #[allow(clippy::too_many_arguments, reason = "they are keyword arguments")]
     fn new(
@@ -33,6 +34,7 @@ impl Options {
         stop: Vec<String>,
         logprobs: Option<usize>,
         repetition_guard: Option<(usize, usize, usize)>,
+        markup_guard: bool,
         ignore_eos: bool,
         prefill_chunk_size: usize,
         thinking_budget: Option<usize>,
@@ -60,6 +62,7 @@ impl Options {
             stop,
             top_logprobs: logprobs,
             repetition_guard,
+            markup_guard,
             ignore_eos,
             ..GenerationOptions::default()
         };

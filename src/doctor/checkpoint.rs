@@ -364,6 +364,7 @@ impl Doctor<'_> {
             max_new_tokens: self.golden.new_tokens,
             sampling,
             repetition_guard: None,
+            markup_guard: false,
             ..GenerationOptions::default()
         };
         let requests = sequences.into_iter().map(|sequence| EngineRequest::new(sequence, options.clone())).collect();

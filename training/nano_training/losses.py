@@ -55,6 +55,16 @@ def patch_loss(book: CodeBook, features: Tensor, batch: Batch) -> tuple[Tensor, 
     return loss + EXACT * distance + BOXES * boxes, {name: value.detach() for name, value in figures.items()}
 
 
+def held_loss(book: CodeBook, features: Tensor, before: Tensor, batch: Batch) -> Tensor:
+    """How far features [N, P, width] have moved from what they were `before`, the boxes of printed words left out:
+    a decoder that reads the old ones then reads the new ones too."""
+    moved = (features.float() - before.float()).pow(2)
+    words = (batch.kinds == NO_KIND) & ~batch.boxes[..., 0].isnan()
+    parts = list(moved.split((*book.sizes, book.width - book.used), -1))
+    parts[4] = parts[4] * ~words[..., None]
+    return torch.cat(parts, -1).mean()
+
+
 def _mean(values: Tensor, where: Tensor) -> Tensor:
     """The mean of some values; NaN of none. (Picking them out would make a GPU wait for their number.)"""
     return torch.where(where, values, 0).sum() / where.sum()

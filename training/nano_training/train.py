@@ -22,7 +22,7 @@ from .codes import CodeBook
 from .export import read_checkpoint
 from .feed import POOL, Cut, Feed, Samples
 from .log import Log
-from .losses import GUIDES, AnswerLoss, answer_loss, guide_loss, patch_loss
+from .losses import GUIDES, AnswerLoss, answer_loss, guide_loss, held_loss, patch_loss
 from .mixture import Mixture
 from .modeling.config import NanoConfig
 from .modeling.nano import Nano
@@ -55,6 +55,7 @@ class Settings:
     part: Part
     patches: float
     guides: float
+    hold: float
     threads: int
     workers: int
     device: torch.device
@@ -92,6 +93,7 @@ class Trainer:
         self.model.requires_grad_(settings.part != "tower")
         self.model.vision.requires_grad_(settings.part in ("tower", "all"))
         self.book = CodeBook(self.config).to(settings.device)
+        self.before = self.tower_before() if settings.hold > 0 else None
         matrices, others = split_parameters(self.model)
         self.optimisers: list[torch.optim.Optimizer] = [
             torch.optim.Muon(matrices, lr=settings.rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
@@ -114,6 +116,13 @@ class Trainer:
             tensors = read_checkpoint(self.settings.tower)
             tower = {name: value for name, value in tensors.items() if name.startswith("vision.")}
             self.model.load_state_dict(tower, strict=False)
+
+    def tower_before(self) -> nn.Module:
+        """The tower of the checkpoint that training began with, as it was."""
+        assert self.settings.checkpoint is not None
+        model = Nano(self.config)
+        model.load_state_dict(read_checkpoint(self.settings.checkpoint))
+        return model.vision.to(self.settings.device).requires_grad_(False)
 
     def load(self) -> None:
         """Goes on from the state in the output folder."""
@@ -150,6 +159,10 @@ class Trainer:
             loss, figures = patch_loss(self.book, features, batch)
             figures["patches"] = loss.detach()
             loss = loss * self.settings.patches
+            if self.before is not None:
+                held = held_loss(self.book, features, self.before(pixels), batch)
+                figures["held"] = held.detach()
+                loss = loss + self.settings.hold * held
         answers = None
         if part != "tower":
             answers = answer_loss(self.model, features, batch)
@@ -275,6 +288,7 @@ def arguments() -> Settings:
     parser.add_argument("--uses", type=int, default=1, help="most steps that learn from the same batch (see `Feed`)")
     parser.add_argument("--patches", type=float, default=0.3, help="weight of the patch targets")
     parser.add_argument("--guides", type=float, default=0.5, help="weight of where heads look in reading")
+    parser.add_argument("--hold", type=float, default=0, help="weight of how far the tower's features move (`--from`)")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--workers", type=int, default=0, help="processes that generate")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -303,6 +317,7 @@ def arguments() -> Settings:
         part=given.part,
         patches=given.patches,
         guides=given.guides,
+        hold=given.hold,
         threads=given.threads,
         workers=given.workers,
         device=torch.device(given.device),

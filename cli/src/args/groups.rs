@@ -257,6 +257,9 @@ pub struct GenerationArgs {
     /// Let an answer go round in circles until the limit, instead of ending it there.
     #[arg(long, help_heading = GENERATION)]
     pub no_repetition_guard: bool,
+    /// Leave grounding markup as the model writes it, well formed or not.
+    #[arg(long, help_heading = GENERATION)]
+    pub no_markup_guard: bool,
     /// Read the prompt in pieces of N tokens: fewer take less memory, and the answer is the same.
     ///
     /// 0 reads it in one piece [default: 512].

@@ -3,6 +3,7 @@
 use super::budget::Budget;
 use super::request::{FinishReason, GenerationOptions, Token};
 use crate::logprobs::LogProbs;
+use crate::markup::MarkupGuard;
 use crate::repetition::RepetitionDetector;
 use crate::sampling::Sampler;
 use crate::stop::StopStrings;
@@ -15,6 +16,7 @@ pub(crate) struct Answer<'t> {
     stream: TextStream<'t>,
     stops: StopStrings,
     repetition: Option<RepetitionDetector>,
+    markup: Option<MarkupGuard<'t>>,
     top_logprobs: Option<usize>,
     ignore_eos: bool,
     budget: Option<Budget>,
@@ -39,6 +41,7 @@ impl<'t> Answer<'t> {
             stream: tokenizer.stream(false),
             stops: StopStrings::new(&options.stop)?,
             repetition: options.repetition_guard.map(RepetitionDetector::new),
+            markup: if options.markup_guard { MarkupGuard::new(tokenizer) } else { None },
             top_logprobs: options.top_logprobs,
             ignore_eos: options.ignore_eos,
             budget: options.thinking.map(Budget::new),
@@ -56,8 +59,15 @@ impl<'t> Answer<'t> {
                 self.sampler.remember(id);
                 id
             }
-            None => self.sampler.next(logits)?,
+            None => self.sampler.next_of(logits, |scores| {
+                if let Some(markup) = &self.markup {
+                    markup.restrict(scores);
+                }
+            })?,
         };
+        if let Some(markup) = &mut self.markup {
+            markup.push(id);
+        }
         if let Some(budget) = &mut self.budget {
             budget.push(id);
         }

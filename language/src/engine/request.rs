@@ -20,6 +20,9 @@ pub struct GenerationOptions {
     pub top_logprobs: Option<usize>,
     /// When to end an answer that goes round in circles; never, if there is none.
     pub repetition_guard: Option<RepetitionGuard>,
+    /// Chooses only tokens that keep grounding markup well formed: tags in pairs, a label before its boxes, four numbers
+    /// from 0 to 999 a box, left and top first. Models without the tags do as without.
+    pub markup_guard: bool,
     /// Goes on after the end of sentence, which stays out of the text.
     pub ignore_eos: bool,
     /// Ends the part of the answer in which the model thinks, when it has become too long.
@@ -41,7 +44,7 @@ pub struct ThinkingBudget {
 }
 
 impl Default for GenerationOptions {
-    /// Up to 512 tokens, greedy, with the default repetition guard.
+    /// Up to 512 tokens, greedy, with the default guards.
     fn default() -> Self {
         Self {
             max_new_tokens: 512,
@@ -49,6 +52,7 @@ impl Default for GenerationOptions {
             stop: Vec::new(),
             top_logprobs: None,
             repetition_guard: Some(RepetitionGuard::default()),
+            markup_guard: true,
             ignore_eos: false,
             thinking: None,
         }

@@ -47,7 +47,7 @@ struct Arguments {
     #[arg(long, default_value = "16")]
     batch: NonZeroUsize,
     /// The most tokens of an answer.
-    #[arg(long, default_value_t = 384)]
+    #[arg(long, default_value_t = 512)]
     max_tokens: usize,
     /// Ask only the first N questions.
     #[arg(long, value_name = "N")]
