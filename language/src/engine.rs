@@ -274,18 +274,20 @@ impl Generation<'_> {
             return Ok(());
         }
         let last = Tensor::cat(&last, 0)?;
-        let logits = seekvl_nn::to_vec(&self.engine.decoder.logits(&last)?)?;
+        let logits = self.engine.decoder.logits(&last)?;
         let vocab = self.engine.decoder.spec().vocab_size;
-        let mut logits = logits.chunks_exact(vocab);
-        for (sequence, wanted) in sequences {
-            let (now, after_draft) = (logits.next(), if wanted > 1 { logits.next() } else { None });
-            let Some(now) = now else { return Err(Error::NoLogits) };
-            let chosen = self.advance(sequence, now)?;
-            if let Some(after_draft) = after_draft {
-                self.verify(sequence, chosen, after_draft)?;
+        seekvl_nn::with_values(&logits, |logits| {
+            let mut logits = logits.chunks_exact(vocab);
+            for (sequence, wanted) in sequences {
+                let (now, after_draft) = (logits.next(), if wanted > 1 { logits.next() } else { None });
+                let Some(now) = now else { return Err(Error::NoLogits) };
+                let chosen = self.advance(sequence, now)?;
+                if let Some(after_draft) = after_draft {
+                    self.verify(sequence, chosen, after_draft)?;
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        })?
     }
 
     /// Takes back the row of a drafted token that was not chosen, or goes on with the logits that follow it.

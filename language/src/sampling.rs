@@ -6,7 +6,6 @@
 use crate::{Error, Result};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
-use std::cmp::Ordering;
 use std::collections::HashSet;
 
 /// How tokens are chosen. Greedy, unless a temperature is given.
@@ -92,7 +91,9 @@ impl Sampling {
     /// # Errors
     /// [`Error::NonFiniteLogits`].
     pub fn distribution(&self, logits: &[f32], history: &[u32]) -> Result<Vec<f32>> {
-        let scores = Sampler::new(self.clone(), history).scores(logits)?;
+        let mut sampler = Sampler::new(self.clone(), history);
+        sampler.score(logits)?;
+        let scores = sampler.scores;
         let mut probabilities = vec![0.0; logits.len()];
         match self.temperature {
             None => probabilities[argmax(&scores) as usize] = 1.0,
@@ -167,13 +168,17 @@ fn kth_largest(scores: &[f32], k: usize) -> f32 {
     *scores.to_vec().select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a)).1
 }
 
-/// The first of the largest scores.
+/// The first of the largest scores, none of which is NaN.
 fn argmax(scores: &[f32]) -> u32 {
-    let best = (0u32..).zip(scores).reduce(|best, next| match next.1.partial_cmp(best.1) {
-        Some(Ordering::Greater) => next,
-        _ => best,
-    });
-    best.map_or(0, |(id, _)| id)
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
+    // Several at once, since a vocabulary is long.
+    let (chunks, rest) = scores.as_chunks::<32>();
+    let mut largest = [f32::NEG_INFINITY; 32];
+    for chunk in chunks {
+        largest.iter_mut().zip(chunk).for_each(|(largest, score)| *largest = larger(*largest, *score));
+    }
+    let best = largest.iter().chain(rest).copied().fold(f32::NEG_INFINITY, larger);
+    (0..).zip(scores).find(|(_, score)| **score == best).map_or(0, |(id, _)| id)
 }
 
 /// Chooses the tokens of one sequence, and remembers them.
@@ -184,6 +189,8 @@ pub struct Sampler {
     history: Vec<u32>,
     /// The ids of `history`, where a penalty needs them.
     seen: HashSet<u32>,
+    /// Those of the newest logits.
+    scores: Vec<f32>,
 }
 
 impl Sampler {
@@ -193,7 +200,7 @@ impl Sampler {
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&sampling.seed.to_le_bytes());
         let seen = prompt.iter().copied().filter(|_| sampling.repetition_penalty.is_some()).collect();
-        Self { sampling, random: ChaCha8Rng::from_seed(seed), history: prompt.to_vec(), seen }
+        Self { sampling, random: ChaCha8Rng::from_seed(seed), history: prompt.to_vec(), seen, scores: Vec::new() }
     }
 
     /// Chooses the next token by its logits `[vocab]`, and remembers it.
@@ -207,12 +214,12 @@ impl Sampler {
     /// As [`next`](Self::next), after `restrict` has given negative infinity to the scores of what may not come; never
     /// to all of them.
     pub(crate) fn next_of(&mut self, logits: &[f32], restrict: impl FnOnce(&mut [f32])) -> Result<u32> {
-        let mut scores = self.scores(logits)?;
-        restrict(&mut scores);
+        self.score(logits)?;
+        restrict(&mut self.scores);
         let id = match self.sampling.temperature {
-            None => argmax(&scores),
+            None => argmax(&self.scores),
             Some(temperature) => {
-                let candidates = self.sampling.candidates(&scores, temperature);
+                let candidates = self.sampling.candidates(&self.scores, temperature);
                 // 53 random bits: every multiple of 2^-53 from 0 to 1, without 1.
                 let uniform = (self.random.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
                 draw(&candidates, uniform)
@@ -235,32 +242,36 @@ impl Sampler {
         argmax(logits)
     }
 
-    /// The logits after repetition penalty and n-gram ban; what is banned has negative infinity.
-    fn scores(&self, logits: &[f32]) -> Result<Vec<f32>> {
-        if let Some((token, &value)) = (0..).zip(logits).find(|(_, logit)| !logit.is_finite()) {
+    /// Makes scores of logits: after repetition penalty and n-gram ban; what is banned has negative infinity.
+    fn score(&mut self, logits: &[f32]) -> Result<()> {
+        // All are looked at, which is faster than to stop at the first.
+        if !logits.iter().fold(true, |finite, logit| finite & logit.is_finite()) {
+            let found = (0..).zip(logits).find(|(_, logit)| !logit.is_finite());
+            let (token, value) = found.map_or((0, f32::NAN), |(token, &value)| (token, value));
             return Err(Error::NonFiniteLogits { position: self.history.len(), token, value });
         }
         if logits.is_empty() {
             return Err(Error::NoLogits);
         }
-        let mut scores = logits.to_vec();
+        self.scores.clear();
+        self.scores.extend_from_slice(logits);
         if let Some(penalty) = self.sampling.repetition_penalty {
             for &id in &self.seen {
-                if let Some(score) = scores.get_mut(id as usize) {
+                if let Some(score) = self.scores.get_mut(id as usize) {
                     let penalised = if *score < 0.0 { *score * penalty } else { *score / penalty };
                     *score = penalised.clamp(f32::MIN, f32::MAX);
                 }
             }
         }
         if let Some(n) = self.sampling.no_repeat_ngram {
-            self.ban_ngrams(n, &mut scores);
+            self.ban_ngrams(n);
         }
-        Ok(scores)
+        Ok(())
     }
 
-    fn ban_ngrams(&self, n: usize, scores: &mut [f32]) {
+    fn ban_ngrams(&mut self, n: usize) {
         let Some(start) = (self.history.len() + 1).checked_sub(n) else { return };
-        let before = &self.history[start..];
+        let (before, scores) = (&self.history[start..], &mut self.scores);
         let banned: HashSet<u32> =
             self.history.windows(n).filter(|ngram| ngram.starts_with(before)).map(|ngram| ngram[n - 1]).collect();
         if banned.iter().filter(|&&id| (id as usize) < scores.len()).count() == scores.len() {

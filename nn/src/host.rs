@@ -23,10 +23,14 @@ pub(crate) fn with_slice_of<R>(tensor: Option<&Tensor>, f: impl FnOnce(Option<&[
     }
 }
 
-/// The `f32` elements of a tensor on any device, row-major, converted where it is of another float type.
+/// Runs `f` over the `f32` elements of a tensor on any device, row-major, converted where it is of another float type.
+pub fn with_values<R>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> R) -> Result<R> {
+    with_slice(&tensor.to_dtype(candle_core::DType::F32)?.to_device(&Device::Cpu)?, f)
+}
+
+/// [`with_values`], copied.
 pub fn to_vec(tensor: &Tensor) -> Result<Vec<f32>> {
-    let tensor = tensor.to_dtype(candle_core::DType::F32)?.to_device(&Device::Cpu)?;
-    with_slice(&tensor, <[f32]>::to_vec)
+    with_values(tensor, <[f32]>::to_vec)
 }
 
 /// The storage of a CPU tensor.

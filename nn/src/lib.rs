@@ -48,7 +48,7 @@ pub use experts::Experts;
 pub use fp8::BlockSize;
 pub use gguf::{Array, Gguf, GgufEntry, GgufTensor, GgufWriter, Value};
 pub use head_linear::HeadLinear;
-pub use host::{to_vec, with_slice};
+pub use host::{to_vec, with_slice, with_values};
 pub use linear::Linear;
 pub use loader::{Loader, WeightType};
 pub use mlp::{GatedMlp, Mlp};

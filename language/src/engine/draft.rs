@@ -7,7 +7,7 @@
 use super::Slot;
 use super::request::Drafts;
 use crate::{Cache, Mtp, Result, Sampler, Span};
-use seekvl_nn::{Tensor, to_vec};
+use seekvl_nn::{Tensor, with_values};
 
 /// The drafting of one sequence.
 pub(super) struct Draft {
@@ -79,7 +79,7 @@ pub(super) fn draft(
     let states = mtp.forward(&Tensor::cat(&states, 0)?, &ids, &positions, &mut spans, &mut ())?;
     for (row, guess) in ends {
         if let Some(guess) = guess {
-            *guess = Some(Sampler::most_probable(&to_vec(&mtp.logits(&states.narrow(0, row, 1)?)?)?));
+            *guess = Some(with_values(&mtp.logits(&states.narrow(0, row, 1)?)?, Sampler::most_probable)?);
         }
     }
     Ok(())
