@@ -29,7 +29,8 @@ def test_nano_gives_the_tokens_that_rust_is_held_to() -> None:
         answer = nano.chat(
             messages,
             max_new_tokens=reference["new_tokens"],
-            repetition_guard=False, markup_guard=False,
+            repetition_guard=False,
+            markup_guard=False,
             image_config=seekvl.ImageConfig(as_stored=True),
         )
         assert [list(answer.tokens)] == request["greedy_ids"], name
@@ -39,7 +40,11 @@ def test_nano_gives_the_tokens_that_rust_is_held_to() -> None:
 def test_text_is_gone_on_with(name: str) -> None:
     model, reference = seekvl.load(REFERENCE / name), golden(name)
     for request in reference["requests"].values():
-        options: dict[str, Any] = {"max_new_tokens": reference["new_tokens"], "repetition_guard": False, "markup_guard": False}
+        options: dict[str, Any] = {
+            "max_new_tokens": reference["new_tokens"],
+            "repetition_guard": False,
+            "markup_guard": False,
+        }
         if "text" in request:
             answer = model.complete(request["text"], **options)
             assert [list(answer.tokens)] == request["greedy_ids"]

@@ -38,12 +38,20 @@ def test_greedy_tokens_are_equal(checkpoint: tuple[seekvl.Model, dict[str, Any],
         rows = request.get("rows") or [name]
         conversations = [messages(reference["requests"][row]) for row in rows]
         answers = model.batch(
-            conversations, max_new_tokens=reference["new_tokens"], repetition_guard=False, markup_guard=False, image_config=AS_STORED
+            conversations,
+            max_new_tokens=reference["new_tokens"],
+            repetition_guard=False,
+            markup_guard=False,
+            image_config=AS_STORED,
         )
         assert [list(answer.tokens) for answer in answers] == request["greedy_ids"], name
         for answer, conversation in zip(answers, conversations, strict=True):
             alone = model.chat(
-                conversation, max_new_tokens=reference["new_tokens"], repetition_guard=False, markup_guard=False, image_config=AS_STORED
+                conversation,
+                max_new_tokens=reference["new_tokens"],
+                repetition_guard=False,
+                markup_guard=False,
+                image_config=AS_STORED,
             )
             assert (alone.tokens, alone.raw, alone.boxes) == (answer.tokens, answer.raw, answer.boxes)
         compared += len(rows)
@@ -58,7 +66,9 @@ def test_deepseek_vl_is_loaded_like_all_else(name: str) -> None:
         question, answer = request["conversation"]
         assert answer == {"role": "Assistant", "content": ""}
         for conversation in ([{**question, "images": images}], [{**question, "images": images}, answer]):
-            got = model.chat(conversation, max_new_tokens=24, repetition_guard=False, markup_guard=False, image_config=AS_STORED)
+            got = model.chat(
+                conversation, max_new_tokens=24, repetition_guard=False, markup_guard=False, image_config=AS_STORED
+            )
             assert [list(got.tokens)] == request["greedy_ids"]
             assert got.prompt_tokens == request["tokens"]
             assert list(got.image_tokens) == [reference["num_image_tokens"]] * len(images)
