@@ -9,36 +9,37 @@ mod list;
 use crate::Tokenizer;
 use list::List;
 
-/// The tokens that markup is made of.
-#[derive(Clone, Debug)]
-pub(crate) struct MarkupTokens {
+/// The tags.
+#[derive(Clone, Copy, Debug)]
+struct Tags {
     ref_open: u32,
     ref_close: u32,
     det_open: u32,
     det_close: u32,
-    /// Special ones that no label holds.
-    apart: Vec<u32>,
+}
+
+/// The tokens of a vocabulary that count inside of tags. To find them takes a look at each token.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MarkupTokens {
+    /// Special ones.
+    special: Vec<u32>,
     /// Those made of nothing but the characters of a list of boxes, with these.
     list: Vec<(u32, Vec<u8>)>,
 }
 
 impl MarkupTokens {
-    /// None where the vocabulary lacks a tag.
-    pub fn of(tokenizer: &Tokenizer) -> Option<Self> {
-        let tag = |name| tokenizer.token_id(name);
-        let (ref_open, ref_close) = (tag("<|ref|>")?, tag("<|/ref|>")?);
-        let (det_open, det_close) = (tag("<|det|>")?, tag("<|/det|>")?);
-        let (mut list, mut apart) = (Vec::new(), Vec::new());
+    pub fn of(tokenizer: &Tokenizer) -> Self {
+        let mut tokens = Self::default();
         for id in (0..).take(tokenizer.vocab_size()) {
             let mut bytes = Vec::new();
             tokenizer.append_bytes(id, false, &mut bytes);
             if !bytes.is_empty() && bytes.iter().all(|&byte| List::knows(byte)) {
-                list.push((id, bytes));
-            } else if id != ref_close && tokenizer.is_special(id) {
-                apart.push(id);
+                tokens.list.push((id, bytes));
+            } else if tokenizer.is_special(id) {
+                tokens.special.push(id);
             }
         }
-        Some(Self { ref_open, ref_close, det_open, det_close, apart, list })
+        tokens
     }
 }
 
@@ -60,29 +61,34 @@ enum Place {
 #[derive(Clone, Debug)]
 pub(crate) struct MarkupGuard<'t> {
     tokenizer: &'t Tokenizer,
-    tokens: &'t MarkupTokens,
+    tags: Tags,
     place: Place,
 }
 
 impl<'t> MarkupGuard<'t> {
     /// None where the vocabulary has no markup.
     pub fn new(tokenizer: &'t Tokenizer) -> Option<Self> {
-        tokenizer.markup().map(|tokens| Self { tokenizer, tokens, place: Place::Text })
+        let tag = |name| tokenizer.token_id(name);
+        let (ref_open, ref_close) = (tag("<|ref|>")?, tag("<|/ref|>")?);
+        let (det_open, det_close) = (tag("<|det|>")?, tag("<|/det|>")?);
+        let tags = Tags { ref_open, ref_close, det_open, det_close };
+        Some(Self { tokenizer, tags, place: Place::Text })
     }
 
     /// Gives negative infinity to what may not come next. Where that would be everything, it does nothing.
     pub fn restrict(&self, scores: &mut [f32]) {
-        let MarkupTokens { ref_close, det_open, det_close, apart, list, .. } = self.tokens;
+        let Tags { ref_close, det_open, det_close, .. } = self.tags;
         match &self.place {
-            Place::Text => ban(scores, [*ref_close, *det_close]),
+            Place::Text => ban(scores, [ref_close, det_close]),
             Place::Label { begun } => {
-                let empty = (!begun).then_some(*ref_close);
-                ban(scores, apart.iter().copied().chain(self.tokenizer.ends()).chain(empty));
+                let special = self.tokenizer.markup().special.iter().copied().filter(|id| *id != ref_close);
+                let empty = (!begun).then_some(ref_close);
+                ban(scores, special.chain(self.tokenizer.ends()).chain(empty));
             }
-            Place::AfterLabel => keep(scores, [*det_open]),
-            Place::Boxes(boxes) if boxes.is_complete() => keep(scores, [*det_close]),
+            Place::AfterLabel => keep(scores, [det_open]),
+            Place::Boxes(boxes) if boxes.is_complete() => keep(scores, [det_close]),
             Place::Boxes(boxes) => {
-                let fitting = list.iter().filter(|(_, bytes)| boxes.after(bytes).is_some());
+                let fitting = self.tokenizer.markup().list.iter().filter(|(_, bytes)| boxes.after(bytes).is_some());
                 keep(scores, fitting.map(|(id, _)| *id));
             }
         }
@@ -90,15 +96,16 @@ impl<'t> MarkupGuard<'t> {
 
     /// Takes the token that was chosen.
     pub fn push(&mut self, id: u32) {
-        let MarkupTokens { ref_open, ref_close, det_open, det_close, list, .. } = self.tokens;
+        let Tags { ref_open, ref_close, det_open, det_close } = self.tags;
         self.place = match &self.place {
-            _ if id == *ref_open => Place::Label { begun: false },
-            _ if id == *ref_close => Place::AfterLabel,
-            _ if id == *det_open => Place::Boxes(List::default()),
-            _ if id == *det_close => Place::Text,
+            _ if id == ref_open => Place::Label { begun: false },
+            _ if id == ref_close => Place::AfterLabel,
+            _ if id == det_open => Place::Boxes(List::default()),
+            _ if id == det_close => Place::Text,
             Place::Label { .. } => Place::Label { begun: true },
             // What does not fit was forced: markup ends there.
             Place::Boxes(boxes) => {
+                let list = &self.tokenizer.markup().list;
                 let bytes = list.binary_search_by_key(&id, |(id, _)| *id).map(|at| &list[at].1);
                 bytes.ok().and_then(|bytes| boxes.after(bytes)).map_or(Place::Text, Place::Boxes)
             }

@@ -28,8 +28,8 @@ pub struct Tokenizer {
     /// Other ids that end an answer.
     end_ids: Vec<u32>,
     begins_with_bos: bool,
-    /// What grounding markup is made of, if there is any; looked up when it is first asked for.
-    markup: OnceLock<Option<MarkupTokens>>,
+    /// Looked up when an answer first points at something.
+    markup: OnceLock<MarkupTokens>,
 }
 
 impl Tokenizer {
@@ -224,9 +224,9 @@ impl Tokenizer {
         self.eos_id.into_iter().chain(self.end_ids.iter().copied())
     }
 
-    /// The tokens of grounding markup; none where the vocabulary lacks its tags.
-    pub(crate) fn markup(&self) -> Option<&MarkupTokens> {
-        self.markup.get_or_init(|| MarkupTokens::of(self)).as_ref()
+    /// The tokens that count inside of grounding markup.
+    pub(crate) fn markup(&self) -> &MarkupTokens {
+        self.markup.get_or_init(|| MarkupTokens::of(self))
     }
 
     /// The id that a text begins with where nothing else is said: that of begin-of-sentence, if the tokenizer adds it.

@@ -39,7 +39,7 @@ def patch_loss(book: CodeBook, features: Tensor, batch: Batch) -> tuple[Tensor, 
     weights = weights * torch.where(empty, COMMON, 1.0)[..., None]
     distance = (off * weights).sum() / weights.sum()
     things = (batch.kinds >= 0) & (batch.kinds < NO_KIND)
-    words = (batch.kinds == NO_KIND) & ~batch.boxes[..., 0].isnan()
+    words = _words(batch)
     box_off = torch.cat(off.split(book.sizes, -1)[4:6], -1).mean(-1)
     boxes = sum((box_off * where).sum() / where.sum().clamp(min=1) for where in (things, words))
     edges = (book.edges(features) - batch.boxes[..., :4].clamp(0, 1)).abs().mean(-1)
@@ -59,10 +59,15 @@ def held_loss(book: CodeBook, features: Tensor, before: Tensor, batch: Batch) ->
     """How far features [N, P, width] have moved from what they were `before`, the boxes of printed words left out:
     a decoder that reads the old ones then reads the new ones too."""
     moved = (features.float() - before.float()).pow(2)
-    words = (batch.kinds == NO_KIND) & ~batch.boxes[..., 0].isnan()
+    words = _words(batch)
     parts = list(moved.split((*book.sizes, book.width - book.used), -1))
     parts[4] = parts[4] * ~words[..., None]
     return torch.cat(parts, -1).mean()
+
+
+def _words(batch: Batch) -> Tensor:
+    """The patches [N, P] that hold a printed word, whose box is told."""
+    return (batch.kinds == NO_KIND) & ~batch.boxes[..., 0].isnan()
 
 
 def _mean(values: Tensor, where: Tensor) -> Tensor:
