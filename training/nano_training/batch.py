@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .guides import COPIES, NOWHERE, Aims, aims_of
+from .guides import COPIES, NOWHERE, Aims, aims_of, corners_of
 from .modeling.bands import Bands, lay
 from .modeling.config import NanoConfig
 from .modeling.nano import slots_of_image
@@ -72,9 +72,15 @@ def encode(sample: Sample, tokenizer: NanoTokenizer, config: NanoConfig, most_to
     targets = [
         patch_targets(picture, view.placements, grid) for picture, view in zip(sample.pictures, seen, strict=True)
     ]
-    aims = [aims_of(question, sample, seen, ids.index(tokenizer.image), config) for question in sample.questions]
+    first = ids.index(tokenizer.image)
     questions = [
-        encode_question(question, tokenizer, aim) for question, aim in zip(sample.questions, aims, strict=True)
+        encode_question(
+            question,
+            tokenizer,
+            aims_of(question, sample, seen, first, config),
+            corners_of(question, sample, seen, first, config),
+        )
+        for question in sample.questions
     ]
     return Encoded(seen, targets, ids, [question for question in questions if question.length <= most_tokens])
 
@@ -84,34 +90,51 @@ SPELLED = ("read/", "document/", "chart/")
 the tokenizer has. The text is the same."""
 
 
-DIGITS = (4.0, 1.6, 0.6)
+DIGITS = (4.0, 2.0, 1.0)
 """How much the digits of a coordinate count, beside other tokens: the first says most of where a box is, the last
-hardly anything."""
+matters for a line of text alone."""
 
 
-def encode_question(question: Question, tokenizer: NanoTokenizer, aims: Aims = ()) -> Asked:
+def encode_question(question: Question, tokenizer: NanoTokenizer, aims: Aims = (), corners: Aims = ()) -> Asked:
     """The ids after the pictures, as the chat template has them, and those of the answer with its end.
 
-    `aims` are those of the answer's characters, or of none.
+    `aims` are those of the answer's characters, `corners` those of its coordinates, or of none.
     """
     prompt = tokenizer.encode(f"\n{question.text.strip()}\n\n{ASSISTANT}:")
     answer = question.answer.strip()
-    parts = list(answer) if question.task.startswith(SPELLED) else [answer]
-    ids = [*(token for part in parts for token in tokenizer.encode(part)), tokenizer.eos]
-    guided = len(aims) == len(ids) - 1
-    aims = [*aims, NOWHERE] if guided else [NOWHERE] * len(ids)
-    return Asked(question.task, prompt, ids, weights_of(ids, tokenizer), aims)
+    encode_answer = tokenizer.spell if question.task.startswith(SPELLED) else tokenizer.encode
+    ids = [*encode_answer(answer), tokenizer.eos]
+    places = coordinates(ids, tokenizer)
+    weights = [(DIGITS[min(at.digit, 2)] if at.digit >= 0 else 1.0) * len(ids) ** -0.5 for at in places]
+    if len(aims) == len(ids) - 1:
+        aims = [*aims, NOWHERE]
+    elif corners:
+        aims = [corners[at.number] if 0 <= at.number < len(corners) else NOWHERE for at in places]
+    else:
+        aims = [NOWHERE] * len(ids)
+    return Asked(question.task, prompt, ids, weights, aims)
 
 
-def weights_of(answer: list[int], tokenizer: NanoTokenizer) -> list[float]:
-    """How much each token counts: in long answers less, and in boxes by its place in a coordinate."""
-    weights, place, inside = [], 0, False
+class Coordinate(NamedTuple):
+    """Where a token is in the boxes of an answer: in or before which coordinate of all, and which digit it is of that;
+    -1 outside of boxes, and for what is no digit."""
+
+    number: int
+    digit: int
+
+
+def coordinates(answer: list[int], tokenizer: NanoTokenizer) -> list[Coordinate]:
+    """Where each token of an answer is in its boxes."""
+    places, number, digit, inside = [], 0, -1, False
     for token in answer:
         inside = token == tokenizer.box or (inside and token != tokenizer.box_end)
-        digit = inside and token in tokenizer.digits
-        weights.append(DIGITS[min(place, 2)] if digit else 1.0)
-        place = place + 1 if digit else 0
-    return [weight * len(answer) ** -0.5 for weight in weights]
+        if inside and token in tokenizer.digits:
+            digit += 1
+        else:
+            number += digit >= 0
+            digit = -1
+        places.append(Coordinate(number if inside else -1, digit))
+    return places
 
 
 @dataclass

@@ -247,10 +247,10 @@ ASKERS: dict[Asker, float] = {
 """Who asks how often."""
 
 
-def asked(picture: Picture, data: Data, style: Style, rng: random.Random) -> list[Question]:
-    """Five to eight questions, at most one of a task and an answer."""
+def asked(picture: Picture, data: Data, style: Style, rng: random.Random, times: int) -> list[Question]:
+    """`times` five to eight questions, at most one of a task and an answer."""
     chart = Reading(picture, data, style)
-    wanted = rng.randint(5, 8)
+    wanted = times * rng.randint(5, 8)
     found: dict[tuple[str, str], Question] = {}
     askers: Sequence[Asker] = rng.choices(list(ASKERS), list(ASKERS.values()), k=4 * wanted)
     for asker in askers:

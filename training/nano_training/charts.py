@@ -11,7 +11,7 @@ from .chart_forms import FORMS, Style
 from .chart_questions import asked
 from .colours import Rgb
 from .fonts import pick_plain
-from .sample import Box, Picture, Sample, Split
+from .sample import TIMES, Box, Picture, Sample, Split
 from .tiling import resolution_for
 
 SHARES: dict[Form, float] = {"column": 3, "bar": 2.5, "line": 1.5, "lines": 0.8, "pie": 2}
@@ -125,4 +125,4 @@ def chart(rng: random.Random, split: Split) -> Sample:
         made = attempt(split, rng)
         if made is not None:
             picture, data, style = made
-            return Sample([picture], asked(picture, data, style, rng))
+            return Sample([picture], asked(picture, data, style, rng, TIMES[split]))

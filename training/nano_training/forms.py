@@ -334,4 +334,4 @@ def form(rng: random.Random, split: Split) -> Sample:
     make = rng.choices((blank_filled, letter, invoice), (8, 1, 1.5))[0]
     sheet = make(rng, split)
     sheet.present(rng)
-    return Sample([sheet.page.picture()], asked(sheet, "read/document", rng, labels=LABELS))
+    return Sample([sheet.page.picture()], asked(sheet, "read/document", rng, split, labels=LABELS))

@@ -91,7 +91,10 @@ class Page:
 
     def picture(self, image: Image.Image | None = None) -> Picture:
         """The page as a picture; in the guise of `image`, of the same size, if there is one."""
-        glyphs = [Glyph(character, Box(*cell)) for character, cell in zip(self.characters, self.cells, strict=True)]
+        glyphs = [
+            Glyph(character, Box(*cell), Box(*ink))
+            for character, cell, ink in zip(self.characters, self.cells, self.inks, strict=True)
+        ]
         return Picture(image or self.image, glyphs, list(self.things))
 
 

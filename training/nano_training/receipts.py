@@ -264,7 +264,7 @@ def receipt(rng: random.Random, split: Split) -> Sample:
         sheet.centred(rng.choice(THANKS))
     sheet.close()
     sheet.present(rng)
-    questions = asked(sheet, "read/receipt", rng)
+    questions = asked(sheet, "read/receipt", rng, split)
     number = rng.randrange(len(plan.items))
     item = plan.items[number]
     # Where the price of a piece is printed as well, only what was paid is beyond doubt.

@@ -10,6 +10,9 @@ from PIL import Image
 
 Split = Literal["train", "test"]
 
+TIMES: dict[Split, int] = {"train": 2, "test": 1}
+"""How many times the usual number of questions a picture of each split gets: drawing one costs more than asking."""
+
 KINDS = (
     "circle",
     "square",
@@ -73,10 +76,12 @@ class Box(NamedTuple):
 
 
 class Glyph(NamedTuple):
-    """A printed character (from "!" to "~") and where it is."""
+    """A printed character (from "!" to "~") and where it is: from its baseline to the height of capitals, and its ink
+    where that is known."""
 
     character: str
     box: Box
+    ink: Box | None = None
 
 
 class Thing(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from . import grounding
 from . import scene_questions as words
-from .sample import Question, Sample, Split
+from .sample import TIMES, Question, Sample, Split
 from .scene_view import View
 from .stage import cast, size_of_picture, staged
 
@@ -48,7 +48,8 @@ def asked(askers: Mapping[Asker, float], count: int, view: View, rng: random.Ran
 
 
 def scene(rng: random.Random, split: Split) -> Sample:
-    """One picture of one to eight things with six to ten questions, three of them (two to four) about boxes."""
+    """One picture of one to eight things with six to ten questions, three of them (two to four) about boxes; in
+    training `TIMES` as many about boxes."""
     size = size_of_picture(rng)
     stage = staged(cast(rng), size, rng)
     while not stage.cutouts:
@@ -56,6 +57,6 @@ def scene(rng: random.Random, split: Split) -> Sample:
     picture = stage.picture(rng)
     view = View(picture.things, size)
     boxes = rng.randint(2, 4)
-    questions = asked(BOXES, boxes, view, rng) + asked(WORDS, rng.randint(6, 10) - boxes, view, rng)
+    questions = asked(BOXES, TIMES[split] * boxes, view, rng) + asked(WORDS, rng.randint(6, 10) - boxes, view, rng)
     rng.shuffle(questions)
     return Sample([picture], questions)

@@ -341,7 +341,7 @@ def screen(rng: random.Random, split: Split) -> Sample:
     sheet.close()
     sheet.present(rng)
     questions += pressed(sheet, rng)
-    questions += asked(sheet, "read/document", rng, SETTINGS + VALUES, NEVER)
+    questions += asked(sheet, "read/document", rng, split, SETTINGS + VALUES, NEVER)
     titles = [entry.run.text for entry in sheet.entries if entry.kind == "title"]
     if rng.random() < 0.3 and not any(question.answer in titles for question in questions):
         questions += [Question(FIELD, careless(rng.choice(WINDOW), rng), title) for title in titles]

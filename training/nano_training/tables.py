@@ -10,7 +10,7 @@ from . import words
 from .colours import mix
 from .grounding import ONE, question
 from .page import Run, width_of
-from .sample import Question, Sample, Split, markup
+from .sample import TIMES, Question, Sample, Split, markup
 from .sheets import Sheet, Style, style_for
 from .text import careless, reading
 from .wording import UNKNOWN
@@ -198,10 +198,10 @@ def widths_of(table: Table, style: Style, how: Look) -> list[float]:
     ]
 
 
-def cells(sheet: Sheet, table: Table, runs: list[list[Run]], rng: random.Random) -> list[Question]:
+def cells(sheet: Sheet, table: Table, runs: list[list[Run]], rng: random.Random, count: int) -> list[Question]:
     """Questions about cells: what is in one, which row holds a value, where it is."""
     questions = []
-    for _ in range(3):
+    for _ in range(count):
         row, column = rng.randrange(len(table.rows)), rng.randrange(1, len(table.headings))
         value, key = table.rows[row][column], table.rows[row][0]
         slots = {"column": table.headings[column], "row": key, "key": table.headings[0], "value": value}
@@ -249,7 +249,7 @@ def table(rng: random.Random, split: Split) -> Sample:
     sheet.close()
     sheet.present(rng)
     questions = [Question("read/table", CONVERT[0] if rng.random() < 0.5 else rng.choice(CONVERT), content.markdown())]
-    questions += cells(sheet, content, runs, rng)
+    questions += cells(sheet, content, runs, rng, 3 * TIMES[split])
     if rng.random() < 0.25:
         questions.append(Question("read/document", reading(rng), sheet.text()))
     if rng.random() < 0.35:

@@ -53,7 +53,7 @@ def patch_targets(picture: Picture, placements: list[Placement], grid: int) -> P
     """The targets of all views of a picture with `grid` patches along a side."""
     glyphs = glyph_boxes(picture)
     codes = np.array([ord(glyph.character) - FIRST_CHARACTER for glyph in picture.glyphs], np.int64)
-    words = words_of(glyphs)
+    words = words_of(glyphs, ink_boxes(picture))
     parts = [_targets_of_view(picture, glyphs, codes, words, at, grid) for at in placements]
     return PatchTargets(*(np.stack(part) for part in zip(*parts, strict=True)))
 
@@ -63,17 +63,29 @@ def glyph_boxes(picture: Picture) -> npt.NDArray[np.float32]:
     return np.array([glyph.box for glyph in picture.glyphs], np.float32).reshape(-1, 4)
 
 
-def words_of(glyphs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """The box of each character's word, [glyphs, 4]: characters that follow each other on a line, close together."""
+def ink_boxes(picture: Picture) -> npt.NDArray[np.float32]:
+    """Where the ink of the characters of a picture is, as far as that is known, [glyphs, 4]."""
+    return np.array([glyph.ink or glyph.box for glyph in picture.glyphs], np.float32).reshape(-1, 4)
+
+
+def word_starts(glyphs: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """Whether a word begins with each character; those of a word follow each other on a line, close together."""
     if len(glyphs) == 0:
-        return glyphs
+        return np.zeros(0, np.bool_)
     before, after = glyphs[:-1], glyphs[1:]
     height = np.minimum(before[:, 3] - before[:, 1], after[:, 3] - after[:, 1])
     gap = after[:, 0] - before[:, 2]
     shared = np.minimum(before[:, 3], after[:, 3]) - np.maximum(before[:, 1], after[:, 1])
     ends = (gap > LARGEST_GAP * height) | (after[:, 0] < before[:, 0]) | (shared < 0.5 * height)
-    starts = np.flatnonzero(np.concatenate([[True], ends]))
-    corners = [np.minimum.reduceat(glyphs[:, :2], starts), np.maximum.reduceat(glyphs[:, 2:], starts)]
+    return np.concatenate([[True], ends])
+
+
+def words_of(glyphs: npt.NDArray[np.float32], inks: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The bounds of the ink of each character's word, [glyphs, 4]."""
+    if len(glyphs) == 0:
+        return inks
+    starts = np.flatnonzero(word_starts(glyphs))
+    corners = [np.minimum.reduceat(inks[:, :2], starts), np.maximum.reduceat(inks[:, 2:], starts)]
     return np.repeat(np.concatenate(corners, 1), np.diff(np.append(starts, len(glyphs))), 0)
 
 

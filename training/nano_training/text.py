@@ -15,7 +15,7 @@ from .degrade import CLEAN, askew, photographed, scaled
 from .fonts import Font, pick
 from .grounding import ONE, question
 from .page import Page, Run, joined, width_of
-from .sample import COLOURS, Box, Question, Sample, Split, Thing, markup
+from .sample import COLOURS, TIMES, Box, Question, Sample, Split, Thing, markup
 from .stage import Size, cast, staged
 from .wording import UNKNOWN, lower_first, phrased
 
@@ -209,13 +209,13 @@ def line(rng: random.Random, split: Split) -> Sample:
     text = words.snippet(rng, split, 28 if rng.random() < 0.9 else 48)
     page, runs = printed([text], rng, split, clean, tight=0.65)
     questions = [Question("read/clean-line" if clean else "read/line", reading(rng), text)]
-    return Sample([page.picture()], questions + some_place(page, runs, rng))
+    return Sample([page.picture()], questions + some_place(page, runs, rng, TIMES[split]))
 
 
-def some_place(page: Page, runs: Sequence[Run], rng: random.Random) -> list[Question]:
+def some_place(page: Page, runs: Sequence[Run], rng: random.Random, times: int) -> list[Question]:
     """At times a question where a word is."""
-    asked = place_of_text(page, runs, rng) if rng.random() < 0.3 else None
-    return [] if asked is None else [asked]
+    asked = [place_of_text(page, runs, rng) for _ in range(times) if rng.random() < 0.3 * times]
+    return [question for question in asked if question is not None]
 
 
 def wrapped(tokens: list[str], most: int) -> list[str]:
@@ -248,7 +248,7 @@ def paragraph(rng: random.Random, split: Split) -> Sample:
     lines = passage(count, rng.randint(8, 34 if count < 6 else 26), rng, split)
     page, runs = printed(lines, rng, split, rng.random() < 0.25, tight=0.6)
     questions = [Question("read/paragraph", reading(rng), joined(runs))]
-    return Sample([page.picture()], questions + some_place(page, runs, rng))
+    return Sample([page.picture()], questions + some_place(page, runs, rng, TIMES[split]))
 
 
 def sign_text(rng: random.Random, split: Split) -> list[str]:

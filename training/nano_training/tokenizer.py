@@ -48,6 +48,7 @@ class NanoTokenizer:
         self.inner = Tokenizer.from_file(str(path))
         self.bos, self.eos, self.pad = (self._id(token) for token in (BOS, EOS, PAD))
         self.image, self.box, self.box_end = (self._id(token) for token in (IMAGE, "<|det|>", "<|/det|>"))
+        self._spelled: dict[str, list[int]] = {}
         self.digits = {self._id(digit) for digit in "0123456789"}
 
     def _id(self, token: str) -> int:
@@ -59,6 +60,12 @@ class NanoTokenizer:
         """The ids of text, special tokens recognised, none added."""
         ids: list[int] = self.inner.encode(text, add_special_tokens=False).ids
         return ids
+
+    def spell(self, text: str) -> list[int]:
+        """The ids of text character by character, as if there were no merges."""
+        for character in set(text) - self._spelled.keys():
+            self._spelled[character] = self.encode(character)
+        return [token for character in text for token in self._spelled[character]]
 
     def decode(self, ids: list[int]) -> str:
         """The text of ids, special tokens included."""

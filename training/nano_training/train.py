@@ -31,7 +31,7 @@ from .pieces import read_pieces, write_pieces
 LOG_STEPS = 25
 """Steps between lines of the log."""
 
-KEPT = 200
+KEPT = 160
 """Batches that are kept to be used again."""
 
 Part = Literal["tower", "decoder", "answers", "all"]

@@ -49,7 +49,7 @@ def test_losses_and_gradients_are_the_same() -> None:
 
 
 def test_nothing_is_guided_without_aims() -> None:
-    encoded = [encode(sample(1, "train", Mixture.parse("easy_scene=1")), TOKENIZER, CONFIG, 300)]
+    encoded = [encode(sample(1, "train", Mixture.parse("pair=1")), TOKENIZER, CONFIG, 300)]
     batch = collate(encoded, TOKENIZER, CONFIG)
     assert not batch.guided
     assert float(guide_loss(Nano(CONFIG), batch)[0]) == 0.0

@@ -78,8 +78,10 @@ def test_words_have_boxes_where_no_thing_is() -> None:
 def test_words_end_at_gaps_and_lines() -> None:
     # "ab c" on a line, "d" on the next.
     glyphs = np.array([[0, 0, 5, 10], [6, 2, 11, 12], [18, 0, 23, 10], [0, 14, 5, 24]], np.float32)
-    assert words_of(glyphs).tolist() == [[0, 0, 11, 12], [0, 0, 11, 12], [18, 0, 23, 10], [0, 14, 5, 24]]
-    assert len(words_of(glyphs[:0])) == 0
+    assert words_of(glyphs, glyphs).tolist() == [[0, 0, 11, 12], [0, 0, 11, 12], [18, 0, 23, 10], [0, 14, 5, 24]]
+    assert len(words_of(glyphs[:0], glyphs[:0])) == 0
+    inks = glyphs + np.array([1, 3, 0, 2], np.float32)
+    assert words_of(glyphs, inks)[:2].tolist() == [[1, 3, 11, 14]] * 2
 
 
 def test_each_thing_has_one_middle() -> None:

@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 
 from nano_training.batch import collate, encode
-from nano_training.guides import NOWHERE, aims_of
+from nano_training.guides import NOWHERE, aims_of, corners_of
 from nano_training.lessons import easy_text
 from nano_training.modeling.config import NanoConfig
 from nano_training.modeling.packing import pack
-from nano_training.sample import Box, Glyph, Picture, Question, Sample
+from nano_training.sample import Box, Glyph, Picture, Question, Sample, Thing, markup
 from nano_training.targets import FIRST_CHARACTER
 from nano_training.tiling import TILE, views
 from nano_training.tokenizer import NanoTokenizer
@@ -57,6 +57,60 @@ def test_nothing_is_aimed_at_that_is_not_printed_once() -> None:
     assert aimed("aba", corners, (TILE, TILE), "document/field", "a") == []
     assert aimed("aba", corners, (TILE, TILE), "document/field", "c") == []
     assert aimed("aba", corners, (TILE, TILE), "chart/count", "b") == []
+
+
+def test_a_text_that_is_part_of_others_is_found_where_it_is_a_word() -> None:
+    # "12", and below it "125".
+    corners = [(3, 3), (14, 3), (3, 40), (14, 40), (25, 40)]
+    first = [[5, 5 + LOCAL], [5, 5 + LOCAL]]
+    assert aimed("12125", corners, (TILE, TILE), "chart/value", "12") == first
+    assert aimed("12125", [(x, 3) for x in (3, 15, 27, 39, 51)], (TILE, TILE), "chart/value", "12") == []
+
+
+def test_bars_of_a_table_are_not_looked_for() -> None:
+    a, b = [5, 5 + LOCAL], [5 + 2, 5 + LOCAL + 2]
+    c = [5 + SIDE + 1, 5 + LOCAL + SIDE + 1]
+    table = "| a | b |\n|---|---|\n| c |"
+    aims = aimed("abc", [(3, 3), (59, 3), (3, 31)], (TILE, TILE), "read/table", table)
+    assert aims == [*[a] * 3, *[b] * 4, *[c] * (len(table) - 7)]
+
+
+def boxes_aimed(picture: Picture, answer: str) -> list[list[int]]:
+    """The aims of the coordinates in `answer`."""
+    seen = [views(picture.image)]
+    aims = corners_of(Question("ground/text", "?", answer), Sample([picture], []), seen, 5, CONFIG)
+    return [list(aim) for aim in aims]
+
+
+def test_coordinates_aim_at_the_ends_of_a_text_and_the_middle_of_a_thing() -> None:
+    glyphs = [Glyph(each, Box(x, 3, x + 12, 15)) for each, x in (("a", 3), ("b", 15), ("c", 59))]
+    thing = Thing("cup", "red", Box(84, 84, 140, 140))
+    picture = Picture(Image.new("RGB", (TILE, TILE)), glyphs, [thing])
+    left, right, middle = ([5 + place, 5 + LOCAL + place] for place in (0, 2, 4 * (SIDE + 1) + 4))
+    text = markup("abc", [Box(3, 3, 71, 15)], picture.image.size)
+    assert boxes_aimed(picture, text) == [left, left, right, right]
+    assert boxes_aimed(picture, markup("it", [thing.box, Box(3, 3, 27, 15)], picture.image.size)) == [
+        *[middle] * 4,
+        *[left] * 4,
+    ]
+    assert boxes_aimed(picture, "no box") == []
+
+
+def test_tokens_of_a_coordinate_share_its_aim() -> None:
+    glyphs = [Glyph("a", Box(3, 3, 15, 15)), Glyph("b", Box(150, 3, 162, 15))]
+    picture = Picture(Image.new("RGB", (TILE, TILE)), glyphs)
+    answer = markup("ab", [Box(3, 3, 162, 15)], picture.image.size)
+    made = Sample([picture], [Question("ground/text", "Where is ab?", answer)])
+    encoded = encode(made, TOKENIZER, CONFIG, 100)
+    first = encoded.ids.index(TOKENIZER.image)
+    asked = encoded.questions[0]
+    text = [TOKENIZER.decode([token]) for token in asked.answer]
+    digits = [aim for token, aim in zip(text, asked.aims, strict=True) if token.isdigit()]
+    left, right = ((first + place, first + LOCAL + place) for place in (0, 5))
+    numbers = [str(value) for value in Box(3, 3, 162, 15).in_thousandths((TILE, TILE))]
+    assert digits == [*[left] * len(numbers[0] + numbers[1]), *[right] * len(numbers[2] + numbers[3])]
+    assert asked.aims[0] == NOWHERE
+    assert asked.aims[-1] == NOWHERE
 
 
 def test_rows_of_a_batch_aim_at_what_they_shall_write() -> None:
