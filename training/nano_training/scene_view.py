@@ -46,8 +46,8 @@ class View:
     @cached_property
     def absent(self) -> list[str]:
         """Names of kinds, colours and both that fit nothing here; of both only where one of the two is here."""
-        kinds = {thing.kind for thing in self.things}
-        colours = {thing.colour for thing in self.things}
+        kinds = list(dict.fromkeys(thing.kind for thing in self.things))
+        colours = list(dict.fromkeys(thing.colour for thing in self.things))
         pairs = [f"{colour} {kind}" for colour in COLOURS for kind in kinds]
         pairs += [f"{colour} {kind}" for colour in colours for kind in SCENE_KINDS if kind not in kinds]
         singles = [*SCENE_KINDS, *(f"{colour} thing" for colour in COLOURS)]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -248,6 +251,25 @@ def test_charts_answer_what_is_printed() -> None:
                 assert question.answer == str(len(picture.things))
             if question.task == "ground/chart":
                 assert boxes_of(question.answer)[0] in placed(picture.things, picture)
+
+
+def test_samples_are_the_same_in_each_process() -> None:
+    # The order of a set of texts depends on a secret of the process, which this variable holds.
+    program = (
+        "from nano_training.mixture import Mixture, sample\n"
+        "made = [sample(seed, 'test', Mixture()) for seed in range(60)]\n"
+        "print([(one.questions, [picture.image.tobytes() for picture in one.pictures]) for one in made])"
+    )
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env=os.environ | {"PYTHONHASHSEED": secret, "PYTHONPATH": str(Path(__file__).parents[1])},
+            stdout=subprocess.PIPE,
+            check=True,
+        ).stdout
+        for secret in ("1", "2")
+    ]
+    assert told[0] == told[1]
 
 
 def test_balanced_files(tmp_path: Path) -> None:
