@@ -35,8 +35,9 @@ fn random(len: usize) -> Vec<f32> {
 /// A weight of which every sixteen rows repeat, since only its size matters.
 fn weight(format: Format, n: usize, k: usize) -> Quantized {
     let values = random(16 * k);
-    let few = Quantized::quantize(Cpu::detect(), format, 16, k, |r, dst| dst.copy_from_slice(&values[r * k..][..k]));
-    Quantized::quantize(Cpu::detect(), format, n, k, |r, dst| few.dequantize_row(r % 16, dst))
+    let few =
+        Quantized::quantize(Cpu::detect(), format, 16, k, None, |r, dst| dst.copy_from_slice(&values[r * k..][..k]));
+    Quantized::quantize(Cpu::detect(), format, n, k, None, |r, dst| few.dequantize_row(r % 16, dst))
 }
 
 fn case(isa: Isa, format: Format, (m, k, n): (usize, usize, usize), words: &[String]) {
@@ -55,7 +56,9 @@ fn rounding(isa: Isa, format: Format, words: &[String]) {
     let Some(cpu) = Cpu::force(isa).filter(|_| words.iter().all(|word| name.contains(word.as_str()))) else { return };
     let (n, k) = (1024, 2048);
     let values = random(n * k);
-    let t = time(|| drop(Quantized::quantize(cpu, format, n, k, |r, dst| dst.copy_from_slice(&values[r * k..][..k]))));
+    let t = time(|| {
+        drop(Quantized::quantize(cpu, format, n, k, None, |r, dst| dst.copy_from_slice(&values[r * k..][..k])))
+    });
     println!("{name:36} {:9.3} ns/weight", t * 1e9 / (n * k) as f64);
 }
 

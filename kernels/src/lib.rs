@@ -17,6 +17,7 @@ mod pool;
 pub mod q8;
 pub mod quantized;
 mod round;
+mod shelf;
 mod simd;
 mod tile;
 
@@ -30,3 +31,4 @@ pub use parallel::{for_each_part, zeros};
 pub use pixels::weighted_lines;
 pub use pool::{set_threads, threads, with_threads};
 pub use round::round_rows;
+pub use shelf::Shelf;

@@ -6,7 +6,7 @@ use common::{bits, config, cpus, random, with_threads};
 use proptest::prelude::*;
 use seekvl_kernels::quantized::blocks::{Q4_0, Q4K, Q5K, Q6K, Q8_0, Quantize};
 use seekvl_kernels::quantized::{Format, Quantized, linear_quantized};
-use seekvl_kernels::{Activation, Cpu, Epilogue, Isa, gelu_erf, gelu_tanh};
+use seekvl_kernels::{Activation, Cpu, Epilogue, Isa, Shelf, gelu_erf, gelu_tanh};
 use std::ops::Range;
 
 fn portable() -> Cpu {
@@ -14,7 +14,7 @@ fn portable() -> Cpu {
 }
 
 fn quantize(format: Format, values: &[f32], n: usize, k: usize) -> Quantized {
-    Quantized::quantize(Cpu::detect(), format, n, k, |row, dst| dst.copy_from_slice(&values[row * k..][..k]))
+    Quantized::quantize(Cpu::detect(), format, n, k, None, |row, dst| dst.copy_from_slice(&values[row * k..][..k]))
 }
 
 fn dequantize(w: &Quantized) -> Vec<f32> {
@@ -147,13 +147,13 @@ proptest! {
                 }
                 assert_eq!(bits(packed), bits(&expected[..k]), "{format:?}");
             }
-            let Some(read) = Quantized::from_blocks(format, n, width, &file) else { panic!("{format:?} {n}x{width}") };
+            let Some(read) = Quantized::from_blocks(format, n, width, None, &file) else { panic!("{format:?} {n}x{width}") };
             for (whole, part) in dequantize(&read).chunks(width).zip(dequantize(&w).chunks(k)) {
                 assert_eq!(bits(&whole[..k]), bits(part), "{format:?}");
             }
-            assert!(Quantized::from_blocks(format, n, width + 1, &file).is_none());
-            assert!(Quantized::from_blocks(format, n, width, &file[1..]).is_none());
-            assert!(Quantized::from_blocks(format, usize::MAX, width, &file).is_none());
+            assert!(Quantized::from_blocks(format, n, width + 1, None, &file).is_none());
+            assert!(Quantized::from_blocks(format, n, width, None, &file[1..]).is_none());
+            assert!(Quantized::from_blocks(format, usize::MAX, width, None, &file).is_none());
         }
         check_format::<Q8_0>(Format::Q8_0, n, k, seed);
         check_format::<Q4_0>(Format::Q4_0, n, k, seed);
@@ -168,7 +168,7 @@ proptest! {
         let (n, k) = (5, 256);
         let values = random(seed, m * k);
         let bytes: Vec<u8> = bytes.into_iter().cycle().take(n * format.row_bytes(k).expect("whole blocks")).collect();
-        let Some(w) = Quantized::from_blocks(format, n, k, &bytes) else { panic!("{format:?}") };
+        let Some(w) = Quantized::from_blocks(format, n, k, None, &bytes) else { panic!("{format:?}") };
         let y = run(portable(), &values, &w, 0..n, None);
         for cpu in cpus() {
             let other = run(cpu, &values, &w, 0..n, None);
@@ -326,4 +326,44 @@ fn lengths_must_fit() {
 fn outputs_must_exist() {
     let w = quantize(Format::Q8_0, &[0.0; 6], 2, 3);
     linear_quantized(Cpu::detect(), &[0.0; 3], &w, 1..3, Epilogue::default(), &mut [0.0; 2]);
+}
+
+/// Neighbours on a shelf are what each is alone, and stay it when others and the shelf are gone.
+#[test]
+#[cfg_attr(miri, ignore = "it asks the system for memory")]
+fn weights_on_a_shelf() {
+    let shelf = Shelf::new();
+    let shapes = [(1, 1), (17, 300), (0, 32), (5, 0), (64, 256)];
+    let cases = shapes.into_iter().flat_map(|shape| Format::ALL.map(|format| (format, shape)));
+    let mut weights = Vec::new();
+    for (seed, (format, (n, k))) in (0..).zip(cases) {
+        let values = random(seed, n * k);
+        let fill = |row: usize, dst: &mut [f32]| dst.copy_from_slice(&values[row * k..][..k]);
+        let alone = quantize(format, &values, n, k);
+        let shelved = Quantized::quantize(Cpu::detect(), format, n, k, Some(&shelf), fill);
+        assert_eq!(alone.bytes(), shelved.bytes());
+        weights.push((alone, shelved));
+        if let Some(bytes) = format.row_bytes(k) {
+            let file: Vec<u8> = (0..n * bytes).map(|i| i as u8 % 59).collect();
+            let read = |shelf| Quantized::from_blocks(format, n, k, shelf, &file).expect("whole blocks");
+            weights.push((read(None), read(Some(&shelf))));
+        }
+    }
+    drop(shelf);
+    let mut index = 0;
+    weights.retain(|_| {
+        index += 1;
+        index % 3 > 0
+    });
+    for (alone, shelved) in &weights {
+        assert_eq!(bits(&dequantize(alone)), bits(&dequantize(shelved)));
+        let (n, k) = (alone.rows(), alone.cols());
+        let x = random(7, 3 * k);
+        let product = |w| {
+            let mut y = vec![f32::NAN; 3 * n];
+            linear_quantized(Cpu::detect(), &x, w, 0..n, Epilogue::default(), &mut y);
+            y
+        };
+        assert_eq!(bits(&product(alone)), bits(&product(shelved)));
+    }
 }

@@ -61,8 +61,8 @@ fn rows_are_their_blocks() {
         quantize_rows(Cpu::detect(), format, cols, fill, &mut bytes);
         let mut numbers = vec![f32::NAN; rows * cols];
         format.dequantize(&bytes, &mut numbers);
-        let packed = Quantized::from_blocks(format, rows, cols, &bytes).expect("whole blocks");
-        let quantized = Quantized::quantize(Cpu::detect(), format, rows, cols, fill);
+        let packed = Quantized::from_blocks(format, rows, cols, None, &bytes).expect("whole blocks");
+        let quantized = Quantized::quantize(Cpu::detect(), format, rows, cols, None, fill);
         for (row, numbers) in numbers.chunks(cols).enumerate() {
             let mut values = vec![f32::NAN; cols];
             packed.dequantize_row(row, &mut values);
@@ -126,7 +126,7 @@ fn bytes_are_the_same_everywhere() {
             let mut bytes = vec![0; expected.len()];
             quantize_rows(cpu, format, cols, fill, &mut bytes);
             assert!(bytes == expected, "{format:?} on {cpu:?}");
-            let packed = Quantized::quantize(cpu, format, rows, cols, fill);
+            let packed = Quantized::quantize(cpu, format, rows, cols, None, fill);
             let (mut values, mut numbers) = (vec![f32::NAN; cols], vec![f32::NAN; cols]);
             for (row, bytes) in bytes.chunks(expected.len() / rows).enumerate() {
                 packed.dequantize_row(row, &mut values);

@@ -11,8 +11,8 @@ use crate::{
 };
 use candle_core::{DType, Device, Tensor};
 use half::bf16;
-use seekvl_kernels::Cpu;
 use seekvl_kernels::quantized::{Format, Quantized};
+use seekvl_kernels::{Cpu, Shelf};
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -53,6 +53,8 @@ struct Shared {
     names: &'static [Renaming],
     used: Mutex<BTreeSet<String>>,
     taken: Arc<AtomicU64>,
+    /// Where quantised matrices stand.
+    shelf: Arc<Shelf>,
 }
 
 /// What is added to the name of a matrix in 8 bits: the name of its scales.
@@ -94,8 +96,8 @@ impl Loader {
             return Err(Error::HalfOnCpu);
         }
         let (formats, fp8_blocks, experts, names) = (None, None, None, &[][..]);
-        let (used, taken) = Default::default();
-        let shared = Shared { checkpoint, device, weights, formats, fp8_blocks, experts, names, used, taken };
+        let (used, taken, shelf) = Default::default();
+        let shared = Shared { checkpoint, device, weights, formats, fp8_blocks, experts, names, used, taken, shelf };
         Ok(Self { shared: Arc::new(shared), prefix: String::new(), reads: false })
     }
 
@@ -148,7 +150,8 @@ impl Loader {
 
     /// The same place with other settings; what was used so far counts for it too.
     fn with(self, change: impl FnOnce(&mut Shared)) -> Self {
-        let Shared { checkpoint, device, weights, formats, fp8_blocks, experts, names, used, taken } = &*self.shared;
+        let Shared { checkpoint, device, weights, formats, fp8_blocks, experts, names, used, taken, shelf } =
+            &*self.shared;
         let mut shared = Shared {
             checkpoint: checkpoint.clone(),
             device: device.clone(),
@@ -159,6 +162,7 @@ impl Loader {
             names,
             used: Mutex::new(used.lock().unwrap_or_else(PoisonError::into_inner).clone()),
             taken: taken.clone(),
+            shelf: shelf.clone(),
         };
         change(&mut shared);
         Self { shared: Arc::new(shared), ..self }
@@ -273,9 +277,11 @@ impl Loader {
     fn weight_as(&self, name: &str, shape: &[usize], kept: Kept) -> Result<Weight> {
         let (stored, (rows, cols)) = (self.rows(name, shape)?, matrix(shape));
         let fill = |row: usize, values: &mut [f32]| stored.read(row, values);
+        // Experts that are read for a store come and go by themselves.
+        let shelf = (!self.reads).then_some(&*self.shared.shelf);
         let quantized = match kept {
-            Kept::Blocks(format) => Quantized::from_blocks(format, rows, cols, stored.stored()),
-            Kept::Rounded(format) => Some(Quantized::quantize(Cpu::detect(), format, rows, cols, fill)),
+            Kept::Blocks(format) => Quantized::from_blocks(format, rows, cols, shelf, stored.stored()),
+            Kept::Rounded(format) => Some(Quantized::quantize(Cpu::detect(), format, rows, cols, shelf, fill)),
             Kept::Bf16 | Kept::F32 => None,
         };
         if let Some(quantized) = quantized {

@@ -6,12 +6,11 @@ use super::lanes::{self, Kernel, Lanes, Portable};
 use super::product::Product;
 use crate::linear::Finish;
 use crate::parallel::{Shared, for_each, with_scratch};
-use crate::{Cpu, Epilogue};
+use crate::shelf::{Line, Lines};
+use crate::{Cpu, Epilogue, Shelf};
 use std::array::from_fn;
 use std::marker::PhantomData;
-use std::mem::MaybeUninit;
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
 
 /// A format of quantised weights; [`super::blocks`] has their definitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,32 +86,28 @@ impl Format {
 }
 
 /// A weight `[rows, cols]` = `[outputs, inputs]`, packed for products. Any number of either will do.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Quantized {
     format: Format,
     rows: usize,
     cols: usize,
     /// Bytes of a panel.
     panel: usize,
-    lines: Vec<Line>,
+    lines: Lines,
 }
 
-/// A cache line, on which the panels begin.
-#[derive(Clone, Copy, Debug)]
-#[repr(C, align(64))]
-struct Line([f32; 16]);
-
 impl Quantized {
-    /// Rounds a weight. `fill` writes a row's `cols` numbers; it is called once for each row that has any, from several threads. No
-    /// more than sixteen rows for each thread are held as f32.
+    /// Rounds a weight, which stands on `shelf` if there is one. `fill` writes a row's `cols` numbers; it is called once for
+    /// each row that has any, from several threads. No more than sixteen rows for each thread are held as f32.
     pub fn quantize(
         cpu: Cpu,
         format: Format,
         rows: usize,
         cols: usize,
+        shelf: Option<&Shelf>,
         fill: impl Fn(usize, &mut [f32]) + Send + Sync,
     ) -> Self {
-        let mut weight = Self::zeros(format, rows, cols);
+        let mut weight = Self::zeros(format, rows, cols, shelf);
         if cols > 0 {
             format.with(QuantizeAll { cpu, weight: &mut weight, fill });
         }
@@ -121,29 +116,19 @@ impl Quantized {
 
     /// Packs a weight of GGUF's blocks, row after row. `None` if `cols` is no multiple of the format's
     /// [`Block::VALUES`], or there are not as many bytes as that makes.
-    pub fn from_blocks(format: Format, rows: usize, cols: usize, bytes: &[u8]) -> Option<Self> {
+    pub fn from_blocks(format: Format, rows: usize, cols: usize, shelf: Option<&Shelf>, bytes: &[u8]) -> Option<Self> {
         if format.row_bytes(cols)?.checked_mul(rows)? != bytes.len() {
             return None;
         }
-        let mut weight = Self::zeros(format, rows, cols);
+        let mut weight = Self::zeros(format, rows, cols, shelf);
         format.with(PackAll { weight: &mut weight, bytes });
         Some(weight)
     }
 
-    fn zeros(format: Format, rows: usize, cols: usize) -> Self {
+    fn zeros(format: Format, rows: usize, cols: usize, shelf: Option<&Shelf>) -> Self {
         let panel = format.panel(cols);
         let len = (rows.div_ceil(PANEL) * panel).div_ceil(size_of::<Line>());
-        // On several threads, since the system takes time to give the pages.
-        let mut lines = Vec::with_capacity(len);
-        let parts: Vec<_> = lines.spare_capacity_mut()[..len].chunks_mut(16 << 10).map(Mutex::new).collect();
-        for_each(parts.len(), rows * cols, |part| {
-            let mut part = parts[part].lock().unwrap_or_else(PoisonError::into_inner);
-            part.fill(MaybeUninit::new(Line([0.0; 16])));
-        });
-        drop(parts);
-        // SAFETY: every part was just filled.
-        unsafe { lines.set_len(len) };
-        Self { format, rows, cols, panel, lines }
+        Self { format, rows, cols, panel, lines: Lines::zeros(len, shelf) }
     }
 
     /// The format.
