@@ -19,12 +19,14 @@ from seekvl.errors import (
 
 
 def test_nano_needs_no_file(nano: seekvl.Model, picture: Path) -> None:
+    nano.forget()
     answer = nano.ask(picture, "What is this?", max_new_tokens=12)
     assert 0 < len(answer.tokens) <= 12
     assert answer.image is not None
     assert answer.image_size == answer.image.size
     assert answer.prompt_tokens > sum(answer.image_tokens) > 0
     assert answer.timings.total >= answer.timings.vision > 0
+    nano.forget()  # else latent attention reads the prompt's end alone, with other roundings
     assert answer.tokens == nano.ask(picture, "What is this?", max_new_tokens=12).tokens
 
 
@@ -90,12 +92,14 @@ def test_tiling_follows_the_image_config(tiny: seekvl.Model, picture: Path) -> N
         tokens(seekvl.ImageConfig(max_tiles=0))
 
 
-def test_a_batch_gives_what_each_gives_alone(nano: seekvl.Model, picture: Path) -> None:
+def test_a_batch_gives_what_each_gives_alone(picture: Path) -> None:
+    # Of what is kept from an answer, latent attention makes the next with other roundings.
+    model = seekvl.load(recall=False)
     questions = ["What is this?", "Hello!", "Why?"]
-    together = nano.batch([(picture, question) for question in questions], max_new_tokens=8)
-    alone = [nano.ask(picture, question, max_new_tokens=8) for question in questions]
+    together = model.batch([(picture, question) for question in questions], max_new_tokens=8)
+    alone = [model.ask(picture, question, max_new_tokens=8) for question in questions]
     assert together == alone
-    assert nano.batch([]) == []
+    assert model.batch([]) == []
 
 
 def test_plans_say_what_an_answer_takes(tiny: seekvl.Model, picture: Path) -> None:
