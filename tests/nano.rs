@@ -219,4 +219,5 @@ fn it_compares_pictures() {
     assert_eq!(compared("Which picture has a yellow square?"), "the second");
     assert_eq!(compared("Which picture has a blue square, the first or the second?"), "the first");
     assert_eq!(compared("What colour is the square in the second picture?"), "yellow");
+    assert_eq!(compared("Are the two pictures the same?"), "no");
 }

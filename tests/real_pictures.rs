@@ -8,7 +8,7 @@ use seekvl::{Answer, Conversation, FinishReason, Message, Model, Options};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
-/// How many answers have to be right, and how many well formed: what the model reaches (16 and 31), less one. These numbers have
+/// How many answers have to be right, and how many well formed: what the model reaches (20 and 31), less one. These numbers have
 /// to rise with its training.
 const LEAST_RIGHT: usize = 19;
 const LEAST_WELL_FORMED: usize = 30;

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .guides import COPIES, NOWHERE, Aims, aims_of, corners_of
+from .guides import COPIES, NOWHERE, Aims, Sight, aims_of, corners_of
 from .modeling.bands import Bands, lay
 from .modeling.config import NanoConfig
 from .modeling.nano import slots_of_image
@@ -72,16 +72,9 @@ def encode(sample: Sample, tokenizer: NanoTokenizer, config: NanoConfig, most_to
     targets = [
         patch_targets(picture, view.placements, grid) for picture, view in zip(sample.pictures, seen, strict=True)
     ]
-    first = ids.index(tokenizer.image)
-    questions = [
-        encode_question(
-            question,
-            tokenizer,
-            aims_of(question, sample, seen, first, config),
-            corners_of(question, sample, seen, first, config),
-        )
-        for question in sample.questions
-    ]
+    # Where there are two pictures, nobody is told which to look at.
+    sight = Sight(sample.pictures[0], seen[0], ids.index(tokenizer.image), config) if len(seen) == 1 else None
+    questions = [encode_question(question, tokenizer, sight) for question in sample.questions]
     return Encoded(seen, targets, ids, [question for question in questions if question.length <= most_tokens])
 
 
@@ -95,23 +88,20 @@ DIGITS = (4.0, 2.0, 1.0)
 matters for a line of text alone."""
 
 
-def encode_question(question: Question, tokenizer: NanoTokenizer, aims: Aims = (), corners: Aims = ()) -> Asked:
-    """The ids after the pictures, as the chat template has them, and those of the answer with its end.
-
-    `aims` are those of the answer's characters, `corners` those of its coordinates, or of none.
-    """
+def encode_question(question: Question, tokenizer: NanoTokenizer, sight: Sight | None = None) -> Asked:
+    """The ids after the pictures, as the chat template has them, and those of the answer with its end; with the aims of
+    its characters or coordinates where there is a `sight` of the picture."""
     prompt = tokenizer.encode(f"\n{question.text.strip()}\n\n{ASSISTANT}:")
     answer = question.answer.strip()
     encode_answer = tokenizer.spell if question.task.startswith(SPELLED) else tokenizer.encode
     ids = [*encode_answer(answer), tokenizer.eos]
     places = coordinates(ids, tokenizer)
     weights = [(DIGITS[min(at.digit, 2)] if at.digit >= 0 else 1.0) * len(ids) ** -0.5 for at in places]
-    if len(aims) == len(ids) - 1:
-        aims = [*aims, NOWHERE]
-    elif corners:
+    aims: Aims = [NOWHERE] * len(ids)
+    if sight and len(characters := aims_of(question, sight)) == len(ids) - 1:
+        aims = [*characters, NOWHERE]
+    elif sight and (corners := corners_of(question, sight)):
         aims = [corners[at.number] if 0 <= at.number < len(corners) else NOWHERE for at in places]
-    else:
-        aims = [NOWHERE] * len(ids)
     return Asked(question.task, prompt, ids, weights, aims)
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from . import vocabulary
 from .grounding import ONE, question
 from .page import Run
-from .sample import TIMES, Question, Split, markup
+from .sample import Question, markup
 from .sheets import Entry, Sheet
 from .text import WORD, careless, place_of_text, reading
 from .wording import UNKNOWN
@@ -264,17 +264,17 @@ def asked(
     sheet: Sheet,
     task: str,
     rng: random.Random,
-    split: Split,
+    times: int,
     labels: Sequence[str] = (),
     kinds: Collection[str] | None = None,
 ) -> list[Question]:
-    """The full reading (`task`), three fields (in training `TIMES` as many), a place or two, at times something that is
-    not there (see `absent`)."""
+    """The full reading (`task`), `times` three fields and a place or two, now and then something that is not there (see
+    `absent`)."""
     questions = [Question(task, reading(rng), sheet.text())]
     entries = [entry for entry in sheet.entries if unmistakable(entry, sheet)]
-    questions += [about(entry, rng) for entry in rng.sample(entries, min(3 * TIMES[split], len(entries)))]
-    questions += [place_of(entry, sheet, rng) for entry in rng.sample(entries, min(TIMES[split], len(entries)))]
-    for _ in range(TIMES[split]):
+    questions += [about(entry, rng) for entry in rng.sample(entries, min(3 * times, len(entries)))]
+    questions += [place_of(entry, sheet, rng) for entry in rng.sample(entries, min(times, len(entries)))]
+    for _ in range(times):
         if rng.random() < 0.5 and (word := place_of_word(sheet, rng)) is not None:
             questions.append(word)
     if rng.random() < 0.4:

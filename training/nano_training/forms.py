@@ -12,7 +12,7 @@ from .document_questions import asked
 from .facts import LABELS, Fact, company, fact, happening, odd
 from .fonts import Font
 from .page import Run
-from .sample import Sample, Split
+from .sample import TIMES, Sample, Split
 from .sheets import Sheet, Style, light, style_for
 from .tables import Table, drawn, look, widths_of
 from .text import wrapped
@@ -334,4 +334,4 @@ def form(rng: random.Random, split: Split) -> Sample:
     make = rng.choices((blank_filled, letter, invoice), (8, 1, 1.5))[0]
     sheet = make(rng, split)
     sheet.present(rng)
-    return Sample([sheet.page.picture()], asked(sheet, "read/document", rng, split, labels=LABELS))
+    return Sample([sheet.page.picture()], asked(sheet, "read/document", rng, TIMES[split], labels=LABELS))

@@ -9,7 +9,7 @@ from . import words
 from .document_questions import FIELD, asked
 from .fonts import Face, families
 from .page import Run
-from .sample import Question, Sample, Split, markup
+from .sample import TIMES, Question, Sample, Split, markup
 from .sheets import Sheet, Style, style_for
 from .text import careless
 
@@ -264,7 +264,7 @@ def receipt(rng: random.Random, split: Split) -> Sample:
         sheet.centred(rng.choice(THANKS))
     sheet.close()
     sheet.present(rng)
-    questions = asked(sheet, "read/receipt", rng, split)
+    questions = asked(sheet, "read/receipt", rng, TIMES[split])
     number = rng.randrange(len(plan.items))
     item = plan.items[number]
     # Where the price of a piece is printed as well, only what was paid is beyond doubt.

@@ -74,6 +74,11 @@ class Box(NamedTuple):
         width, height = size
         return (place(self.left, width), place(self.top, height), place(self.right, width), place(self.bottom, height))
 
+    def from_thousandths(self, size: tuple[int, int]) -> Box:
+        """The pixels of a picture of `size` where a box is that was written so."""
+        width, height = (side / 999 for side in size)
+        return Box(self.left * width, self.top * height, self.right * width, self.bottom * height)
+
 
 class Glyph(NamedTuple):
     """A printed character (from "!" to "~") and where it is: from its baseline to the height of capitals, and its ink

@@ -11,7 +11,7 @@ from .document_questions import FIELD, asked
 from .fonts import Face, families, pick_plain
 from .grounding import ONE, question
 from .page import Run
-from .sample import Box, Question, Sample, Split, markup
+from .sample import TIMES, Box, Question, Sample, Split, markup
 from .sheets import Sheet, Style, light, style_for
 from .text import careless, wrapped
 from .vocabulary import phrases
@@ -341,7 +341,7 @@ def screen(rng: random.Random, split: Split) -> Sample:
     sheet.close()
     sheet.present(rng)
     questions += pressed(sheet, rng)
-    questions += asked(sheet, "read/document", rng, split, SETTINGS + VALUES, NEVER)
+    questions += asked(sheet, "read/document", rng, TIMES[split], SETTINGS + VALUES, NEVER)
     titles = [entry.run.text for entry in sheet.entries if entry.kind == "title"]
     if rng.random() < 0.3 and not any(question.answer in titles for question in questions):
         questions += [Question(FIELD, careless(rng.choice(WINDOW), rng), title) for title in titles]

@@ -29,6 +29,8 @@ def test_first_digits_of_coordinates_count_most() -> None:
     tokens = told("ground/thing", "<|ref|>the 12<|/ref|><|det|>[[123, 45, 7, 999]]<|/det|>")
     inside = [text for text, _ in tokens].index("<|det|>")
     digits = [(text, pytest.approx(weight)) for text, weight in tokens[inside:] if text.isdigit()]
+    others = [*tokens[:inside], *(token for token in tokens[inside:] if not token[0].isdigit())]
+    assert all(weight == pytest.approx(1.0) for _, weight in others)
     first, second, third = DIGITS
     expected = [("1", first), ("2", second), ("3", third), ("4", first), ("5", second), ("7", first)]
     assert digits == [*expected, ("9", first), ("9", second), ("9", third)]

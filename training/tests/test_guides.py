@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from nano_training.batch import collate, encode
-from nano_training.guides import NOWHERE, aims_of, corners_of
+from nano_training.guides import NOWHERE, Sight, aims_of, corners_of
 from nano_training.lessons import easy_text
 from nano_training.modeling.config import NanoConfig
 from nano_training.modeling.packing import pack
@@ -33,7 +33,7 @@ def aimed(text: str, corners: list[tuple[int, int]], size: tuple[int, int], task
     """The aims of `answer` where a picture has characters of 12 x 12 pixels at `corners`."""
     glyphs = [Glyph(each, Box(x, y, x + 12, y + 12)) for each, (x, y) in zip(text, corners, strict=True)]
     picture = Picture(Image.new("RGB", size), glyphs)
-    aims = aims_of(Question(task, "?", answer), Sample([picture], []), [views(picture.image)], 5, CONFIG)
+    aims = aims_of(Question(task, "?", answer), Sight(picture, views(picture.image), 5, CONFIG))
     return [list(aim) for aim in aims]
 
 
@@ -77,8 +77,7 @@ def test_bars_of_a_table_are_not_looked_for() -> None:
 
 def boxes_aimed(picture: Picture, answer: str) -> list[list[int]]:
     """The aims of the coordinates in `answer`."""
-    seen = [views(picture.image)]
-    aims = corners_of(Question("ground/text", "?", answer), Sample([picture], []), seen, 5, CONFIG)
+    aims = corners_of(Question("ground/text", "?", answer), Sight(picture, views(picture.image), 5, CONFIG))
     return [list(aim) for aim in aims]
 
 

@@ -195,8 +195,8 @@ def test_answers_are_balanced() -> None:
     for task, answers, least in (
         ("scene/yes-no", ("yes", "no"), 0.42),
         ("scene/relation", ("yes", "no"), 0.38),
-        ("scene/count", tuple("0123456"), 0.04),
-        ("scene/colour", COLOURS, 0.045),
+        ("scene/count", tuple("0123456"), 0.05),
+        ("scene/colour", COLOURS, 0.05),
         ("scene/kind", SCENE_KINDS, 0.015),
     ):
         counts = Counter(question.answer for question, _ in asked(task, samples))
