@@ -29,17 +29,24 @@ pub fn for_each_part<T: Send>(data: &mut [T], size: usize, work: usize, task: im
 
 /// Room for results: as many zeros, which threads share to write where they are many.
 pub fn zeros(len: usize) -> Vec<f32> {
-    /// Numbers of a task.
-    const CHUNK: usize = 64 << 10;
-    if len < 4 * CHUNK {
-        return vec![0.0; len];
+    match len * size_of::<f32>() < 4 * PART {
+        true => vec![0.0; len],
+        false => filled(0.0, len),
     }
-    let mut zeros = Vec::with_capacity(len);
-    let room = &mut zeros.spare_capacity_mut()[..len];
-    for_each_part(room, CHUNK, len, |_, part| part.fill(MaybeUninit::new(0.0)));
-    // SAFETY: each part of the first `len` numbers has had its task.
-    unsafe { zeros.set_len(len) };
-    zeros
+}
+
+/// Bytes that a task fills.
+const PART: usize = 256 << 10;
+
+/// `len` times `value`, which several threads write, since the system takes time to give the pages.
+pub(crate) fn filled<T: Copy + Send + Sync>(value: T, len: usize) -> Vec<T> {
+    let mut filled = Vec::with_capacity(len);
+    let room = &mut filled.spare_capacity_mut()[..len];
+    let work = len * size_of::<T>() / size_of::<f32>();
+    for_each_part(room, PART / size_of::<T>(), work, |_, part| part.fill(MaybeUninit::new(value)));
+    // SAFETY: each part of the first `len` elements has had its task.
+    unsafe { filled.set_len(len) };
+    filled
 }
 
 /// A slice of which several tasks write distinct parts.

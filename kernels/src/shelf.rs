@@ -4,9 +4,8 @@
 //! pages of 2 MiB to memory that asks for them and covers them whole, which the matrix of an expert does not. So weights
 //! stand side by side in regions of many pages.
 
-use crate::parallel::for_each_part;
+use crate::parallel::filled;
 use memmap2::{MmapMut, MmapRaw};
-use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -104,13 +103,7 @@ impl Lines {
         if let Some(part) = shelf.and_then(|shelf| shelf.take(len)) {
             return Self::Part(part);
         }
-        // On several threads, since the system takes time to give the pages.
-        let mut lines = Vec::with_capacity(len);
-        let room = &mut lines.spare_capacity_mut()[..len];
-        for_each_part(room, 16 << 10, size_of::<Line>() * len, |_, part| part.fill(MaybeUninit::new(Line([0.0; 16]))));
-        // SAFETY: every part was just filled.
-        unsafe { lines.set_len(len) };
-        Self::Own(lines)
+        Self::Own(filled(Line([0.0; 16]), len))
     }
 }
 
